@@ -1,0 +1,52 @@
+# Everything a person does with this clone. `make` alone lists it.
+#
+# Each target that needs the Python environment makes it first (.ci/setup.sh; at once when it is
+# there). Nothing is written outside .venv, .dam, .demo and caches that git ignores.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+export PYTHON
+
+.PHONY: help setup demo test dev lint check bench lock clean
+
+help: ## List the targets
+	@sed -nE 's/^([a-z]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## Install what is missing: system tools, and the pinned Python environment in .venv
+	@.ci/setup.sh
+
+demo: export DAM_PROFILE := bundled
+demo: setup ## Run the pipeline on a small library of samples, or on your own: make demo MEDIA=/folder
+	@$(BIN)/python -m dam_pipeline.cli.demo $${MEDIA:+--media "$$MEDIA"}
+
+test: export DAM_PROFILE := bundled
+test: setup ## Run all tests; make test ARGS="-k shots" runs some
+	@$(BIN)/pytest $(ARGS)
+
+dev: export DAM_HOME ?= .dam
+dev: setup ## Start the UI, daemon and sensors (DAM_HOME, default .dam; DAM_PROFILE; DAM_PORT)
+	@$(BIN)/dam init
+	@$(BIN)/dam ui
+
+lint: setup ## Check format, style, types and the import contracts
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+check: lint test ## All that must hold before a change lands: lint and test
+
+bench: export DAM_PROFILE := bundled
+bench: setup ## Run the benchmarks, each of which answers one question
+	@set -e; for question in benchmarks/bench_*.py; do $(BIN)/python "$$question"; done
+
+lock: setup ## Choose the newest versions that pyproject.toml allows and pin them
+	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \
+	    --all-extras --generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+	    --output-file requirements.lock
+	@.ci/setup.sh
+
+clean: ## Remove the demo, caches and build leftovers; .venv and .dam stay
+	@rm -rf .demo .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist *.egg-info
+	@find . -path ./.venv -prune -o -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,148 @@
+"""The per-file assets: every stage of every media file, run in batches as one step.
+
+One multi-asset holds all stages, so that one bad file of fifty costs that file alone (see
+docs/adr). A file's failure is told in the run's one Failure; its reason also stands in the
+catalogue, on the preview page and in `dam status`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import dagster as dg
+
+from dam_pipeline.assets.metadata import describe, version_tags
+from dam_pipeline.partitions import media_partitions
+from dam_pipeline.records import State
+from dam_pipeline.settings import Settings
+from dam_pipeline.stages import STAGES
+from dam_pipeline.stages.engine import BatchReport, Finished, run_stages
+from dam_pipeline.stages.freshness import StageVersion, stage_versions
+from dam_pipeline.stages.work import Toolbox
+from resources.library import LibraryResource
+
+GROUPS = {"L0": "L0_file", "L1": "L1_shots", "L2": "L2_scenes"}
+OWNER = "team:dam_pipeline"
+ORIGINAL = dg.AssetKey("original")
+
+original = dg.AssetSpec(
+    ORIGINAL,
+    description=(
+        "The file a camera, a recorder or a person made. Only read, never written. Observed when "
+        "its sidecars change."
+    ),
+    partitions_def=media_partitions,
+    group_name="L0_file",
+    owners=[OWNER],
+    kinds={"file"},
+)
+
+
+def media_assets(settings: Settings) -> dg.AssetsDefinition:
+    """The multi-asset of all stages, with code versions as the settings and weights are now."""
+    versions = stage_versions(settings)
+
+    @dg.multi_asset(
+        name="media",
+        specs=[_spec(name, versions[name]) for name in STAGES],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.multi_run(settings.batch_files),
+    )
+    def media(context: dg.AssetExecutionContext, library: LibraryResource) -> Iterator[None]:
+        keys = list(context.partition_keys)
+        stages = [key.path[-1] for key in context.selected_asset_keys]
+        with library.open() as tools:
+            report = _run(context, tools, keys, stages)
+            _tell_blocked(context, report)
+            _tell_failures(context, tools, report)
+        yield from ()
+
+    return media
+
+
+def _spec(name: str, version: StageVersion) -> dg.AssetSpec:
+    stage = STAGES[name]
+    deps = [*stage.inputs, *stage.enrichments]
+    return dg.AssetSpec(
+        name,
+        deps=[ORIGINAL] if name == "probe" else deps,
+        description=stage.description,
+        partitions_def=media_partitions,
+        group_name=GROUPS[stage.level],
+        code_version=version.code_version,
+        owners=[OWNER],
+        kinds=set(stage.kinds),
+        skippable=True,
+    )
+
+
+def _run(
+    context: dg.AssetExecutionContext, tools: Toolbox, keys: list[str], stages: list[str]
+) -> BatchReport:
+    known = tools.catalogue.by_keys(keys)
+    if unknown := [key for key in keys if key not in known]:
+        context.log.warning(
+            f"{len(unknown)} partitions are not in the catalogue ({unknown[0]} …). Run "
+            "`dam rebuild`, or delete these partitions."
+        )
+    context.log.info(f"{len(known)} files, {len(stages)} stages")
+
+    def log_result(finished: Finished) -> None:
+        if finished.stored and finished.state in (State.DONE, State.EMPTY):
+            context.log_event(_materialization(finished, tools))
+
+    ids = [known[key].media_id for key in keys if key in known]
+    report = run_stages(tools, ids, stages, context.run_id, log_result)
+    counts = Counter("unchanged" if one.fresh else one.state.value for one in report.finished)
+    context.log.info(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+    _log_unchanged(context, tools, report)
+    return report
+
+
+def _log_unchanged(context: dg.AssetExecutionContext, tools: Toolbox, report: BatchReport) -> None:
+    """Report fresh results again where the run would otherwise paint them missing or failed.
+
+    Dagster counts a planned partition of a failed run as failed, whatever it held before; and a
+    process killed between the state row and the event left a result that Dagster never heard of.
+    """
+    fresh = [one for one in report.finished if one.fresh]
+    run_fails = bool(report.of(State.FAILED))
+    for stage in {one.stage for one in fresh}:
+        heard = set() if run_fails else _materialized(context, stage)
+        for one in fresh:
+            if one.stage == stage and one.media.partition_key not in heard:
+                context.log_event(_materialization(one, tools))
+
+
+def _materialized(context: dg.AssetExecutionContext, stage: str) -> set[str]:
+    return set(context.instance.get_materialized_partitions(dg.AssetKey(stage)))
+
+
+def _materialization(finished: Finished, tools: Toolbox) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        finished.stage,
+        partition=finished.media.partition_key,
+        metadata=describe(finished, tools),
+        tags=version_tags(finished),
+    )
+
+
+def _tell_blocked(context: dg.AssetExecutionContext, report: BatchReport) -> None:
+    reasons = Counter((one.stage, one.row.reason) for one in report.of(State.BLOCKED) if one.row)
+    for (stage, reason), count in reasons.items():
+        context.log.warning(f"{stage} waits on {count} files: {reason}")
+
+
+def _tell_failures(context: dg.AssetExecutionContext, tools: Toolbox, report: BatchReport) -> None:
+    """Raise one Failure that names each failed file, its stage, the reason and what to do."""
+    failed = report.of(State.FAILED)
+    if not failed:
+        return
+    lines = [
+        f"{one.media.partition_key} at {one.stage}: {one.row.reason}" for one in failed if one.row
+    ]
+    address = tools.settings.preview_address
+    pages = {
+        one.media.partition_key: dg.MetadataValue.url(f"{address}/media/{one.media.partition_key}")
+        for one in failed
+    }
+    raise dg.Failure(description="\n".join(lines), metadata=pages, allow_retries=False)

@@ -1,0 +1,195 @@
+"""One look at a place: what the catalogue knows, what is there, what has to be read, the decision.
+
+The decisions themselves are pure and lie in `sources`; this fetches what they need. Nothing is
+written here.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from dam_pipeline.catalogue.catalogue import Catalogue
+from dam_pipeline.identity import WHOLE_UP_TO_BYTES, sample_ranges, uri_to_path
+from dam_pipeline.records import Location, State
+from dam_pipeline.sources.content import Content, read_content
+from dam_pipeline.sources.decision import Decision, Known, Reading, decide
+from dam_pipeline.sources.folder import has_left, is_left_out, path_below
+from dam_pipeline.sources.listing import Listed, Listing
+from dam_pipeline.sources.scan import LookState, Rules, Triage, what_to_read
+from dam_pipeline.stores.derived import DerivedFiles
+
+CHECKSUM_STAGE = "checksum"
+STEP_BYTES = 2 << 30  # read in one look at most: 20 s from a share that gives 100 MB/s
+
+
+class Reader(Protocol):
+    """Reads originals, as many as its limits allow; what it leaves out waits for the next look."""
+
+    def contents(self, files: Sequence[Listed]) -> Mapping[str, Content | None]:
+        """Contents by address, of a first part of `files`."""
+        ...
+
+    def whole(self, files: Sequence[Listed]) -> Mapping[str, str | None]:
+        """SHA-256 of every byte by address, of those files for which it is known already."""
+        ...
+
+
+@dataclass(slots=True)
+class Budget:
+    """How much one look, of one source or several, may still read."""
+
+    files: int
+    size_bytes: int = STEP_BYTES
+    until_s: float | None = None  # of time.monotonic()
+
+    def allows(self) -> bool:
+        """Whether one more file may be read."""
+        in_time = self.until_s is None or time.monotonic() < self.until_s
+        return in_time and self.files > 0 and self.size_bytes > 0
+
+
+def read_within(budget: Budget, files: Sequence[Listed]) -> dict[str, Content | None]:
+    """Contents by address, of the first files that the budget allows; the budget shrinks."""
+    found: dict[str, Content | None] = {}
+    for file in files:
+        if not budget.allows():
+            break
+        found[file.uri] = read_content(file)
+        budget.files -= 1
+        budget.size_bytes -= sampled_bytes(file.size_bytes)
+    return found
+
+
+def sampled_bytes(size_bytes: int) -> int:
+    """How many bytes the fingerprint of a file of this size reads."""
+    return sum(length for _, length in sample_ranges(size_bytes))
+
+
+def look(
+    listing: Listing,
+    catalogue: Catalogue,
+    derived: DerivedFiles,
+    reader: Reader,
+    state: LookState,
+    rules: Rules,
+    exclude: Sequence[str] = (),
+) -> Decision:
+    """Decide what has happened at a listed place; reads originals through `reader`.
+
+    A loss that cannot be believed gives a decision with `refused` and nothing else.
+    """
+    known = known_below(catalogue, listing.root, exclude)
+    triage = what_to_read(known.places, listing, state, time.time(), rules)
+    return read_and_decide(triage, known, catalogue, derived, reader, rules.settle_s)
+
+
+def look_as_told(
+    listing: Listing,
+    catalogue: Catalogue,
+    derived: DerivedFiles,
+    reader: Reader,
+    state: LookState,
+    rules: Rules,
+    exclude: Sequence[str] = (),
+) -> tuple[Decision, str]:
+    """`look` at a place that a person has just named, and why losses there are not believed, if so.
+
+    What is there is taken even then. Known content at a new place has moved when its old place,
+    wherever that was, is empty now.
+    """
+    known = known_below(catalogue, listing.root, exclude)
+    triage = what_to_read(known.places, listing, state, time.time(), rules)
+    doubt = triage.refused
+    if doubt:
+        triage = replace(triage, refused="", lost=())
+    decision = read_and_decide(
+        triage, known, catalogue, derived, reader, rules.settle_s, check_old_places=True
+    )
+    return decision, doubt
+
+
+def read_and_decide(
+    triage: Triage,
+    known: Known,
+    catalogue: Catalogue,
+    derived: DerivedFiles,
+    reader: Reader,
+    settle_s: float,
+    check_old_places: bool = False,
+) -> Decision:
+    """Read what a triage wants read, as far as `reader` goes, and decide."""
+    now_s = time.time()
+    if triage.refused:
+        return decide(triage, Reading(), known, now_s, settle_s)
+    contents = reader.contents(triage.to_read)
+    known = _with_contents(known, triage, contents, catalogue, derived)
+    if check_old_places:
+        triage = replace(triage, lost=(*triage.lost, *_emptied_elsewhere(known, triage, contents)))
+    decision = decide(triage, Reading(contents), known, now_s, settle_s)
+    if decision.need_whole:
+        reading = Reading(contents, reader.whole(decision.need_whole))
+        decision = decide(triage, reading, known, now_s, settle_s)
+    return decision
+
+
+def known_below(catalogue: Catalogue, root: str, exclude: Sequence[str] = ()) -> Known:
+    """Known places at or below an address, but for those a listing passes over, and their media."""
+    places = {
+        place.uri: place
+        for place in catalogue.locations(root)
+        if not (below := path_below(place.uri, root)) or not is_left_out(below, exclude)
+    }
+    media_ids = sorted({place.media_id for place in places.values()})
+    return Known(places=places, media=catalogue.media(media_ids))
+
+
+def _with_contents(
+    known: Known,
+    triage: Triage,
+    contents: Mapping[str, Content | None],
+    catalogue: Catalogue,
+    derived: DerivedFiles,
+) -> Known:
+    """`known` and what the catalogue knows of the contents that were read, and of those replaced."""
+    read = {content.media_id for content in contents.values() if content}
+    before = {known.places[uri].media_id for uri in contents if uri in known.places}
+    ids = sorted(read | before)
+    present = {
+        media_id: tuple(place for place in places if place.missing_since is None)
+        for media_id, places in catalogue.locations_of(ids).items()
+    }
+    large = {f.uri for f in triage.to_read if f.size_bytes > WHOLE_UP_TO_BYTES}
+    wanted = {c.media_id for uri, c in contents.items() if c and uri in large}
+    return replace(
+        known,
+        media={**known.media, **catalogue.media(ids)},
+        present=present,
+        checksums=_checksums(derived, sorted(wanted)),
+    )
+
+
+def _checksums(derived: DerivedFiles, media_ids: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for media_id in media_ids:
+        outcome = derived.outcome(media_id, CHECKSUM_STAGE)
+        sha256 = outcome.result.get("sha256") if outcome and outcome.state is State.DONE else None
+        if sha256:
+            found[media_id] = sha256
+    return found
+
+
+def _emptied_elsewhere(
+    known: Known, triage: Triage, contents: Mapping[str, Content | None]
+) -> list[Location]:
+    """Places outside the listing, of the media just read, that are empty on the disk now."""
+    already = {place.uri for place in triage.lost}
+    emptied: dict[str, Location] = {}
+    for file in triage.to_read:
+        content = contents.get(file.uri)
+        for place in known.present.get(content.media_id, ()) if content else ():
+            is_elsewhere = place.uri not in known.places and place.uri not in already
+            local = place.uri.startswith("file://") and file.uri.startswith("file://")
+            if is_elsewhere and local and has_left(uri_to_path(place.uri), uri_to_path(file.uri)):
+                emptied[place.uri] = place
+    return list(emptied.values())

@@ -1,0 +1,49 @@
+"""Running stages from the command line with a progress bar; used by `ingest` and `retry`."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from dam_pipeline.cli.output import bar, say
+from dam_pipeline.records import Media
+from dam_pipeline.settings import Settings
+from dam_pipeline.stages import STAGES
+from dam_pipeline.stages.work import Toolbox
+
+
+def process(
+    settings: Settings, media: Sequence[Media], stages: Sequence[str] | None = None
+) -> list[str]:
+    """Run these media through Dagster in this process, then the graph; returns the run ids."""
+    from dam_pipeline.dagster_home import open_instance
+    from dam_pipeline.launch import end_lost_runs, quiet_dagster, run_graph, run_media
+    from resources.library import LibraryResource, close_libraries
+
+    if not media:
+        return []
+    quiet_dagster()
+    by_key = {one.partition_key: one for one in media}
+    with ExitStack() as resources:
+        instance = resources.enter_context(open_instance(settings))
+        resources.callback(close_libraries)
+        tools = resources.enter_context(LibraryResource(home=str(settings.home)).open())
+        end_lost_runs(instance)
+        with bar("processing", len(media) * len(stages or STAGES)) as tell:
+            _listen(tools, tell)
+            run_ids = list(run_media(settings, instance, by_key, stages))
+        say("linking the library …")
+        run_ids.append(run_graph(settings, instance))
+    return run_ids
+
+
+def _listen(tools: Toolbox, tell: Callable[[int, str], None]) -> None:
+    finished = 0
+    note = ""
+
+    def on_finished(key: str, stage: str, state: str) -> None:
+        nonlocal finished, note
+        finished += 1
+        note = f"{key} {stage}"
+        tell(finished, note)
+
+    tools.tell_finished = on_finished
+    tools.tell_progress = lambda key, share: tell(finished, f"{key} {share:.0%}")

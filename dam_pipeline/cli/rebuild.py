@@ -1,0 +1,104 @@
+"""`dam rebuild`: databases from derived files."""
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from dam_pipeline.cli.options import AsJson
+from dam_pipeline.cli.output import Exit, bar, command, print_json, say
+from dam_pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from dam_pipeline.catalogue.rebuilding import Rebuilt
+    from dam_pipeline.stages.work import Toolbox
+
+INDEXED_AT_ONCE = 200
+
+
+@command
+def run(as_json: AsJson = False) -> int:
+    """Make the catalogue, Dagster's partitions, the search index and the graph from derived files.
+
+    Safe to repeat. Nothing is computed anew; originals are not read. Exit code 3 when some derived
+    file is damaged and had to be passed over.
+
+    Example: dam rebuild
+    """
+    from dam_pipeline.dagster_home import open_instance
+    from dam_pipeline.launch import quiet_dagster
+    from resources.library import LibraryResource, close_libraries
+
+    settings = load_settings()
+    quiet_dagster()
+    with ExitStack() as resources:
+        instance = resources.enter_context(open_instance(settings))
+        resources.callback(close_libraries)
+        tools = resources.enter_context(LibraryResource(home=str(settings.home)).open())
+        rebuilt = _catalogue(tools)
+        report = {
+            "media": rebuilt.media,
+            "locations": rebuilt.locations,
+            "states": rebuilt.states,
+            **_dagster(tools, instance),
+            "indexed": _index(tools),
+            "graph_run_id": _graph(tools, instance),
+            "damaged": rebuilt.damaged,
+        }
+    if as_json:
+        print_json(report)
+    else:
+        say(
+            f"{report['media']} files: {report['states']} states, {report['partitions']} partitions "
+            f"and {report['materializations']} results restored, {report['indexed']} indexed."
+        )
+    for line in rebuilt.damaged:
+        say(f"passed over: {line}")
+    return Exit.SOME_FAILED if rebuilt.damaged else Exit.OK
+
+
+def _catalogue(tools: "Toolbox") -> "Rebuilt":
+    from dam_pipeline.catalogue.rebuilding import rebuild_catalogue
+    from dam_pipeline.stages import STAGES
+    from dam_pipeline.stages.engine import stage_row
+
+    count = sum(1 for _media_id in tools.derived.media_ids())
+    with bar("catalogue", count) as tell:
+        return rebuild_catalogue(tools.catalogue, tools.derived, tuple(STAGES), stage_row, tell)
+
+
+def _dagster(tools: "Toolbox", instance: "dg.DagsterInstance") -> dict[str, int]:
+    from dam_pipeline import restoring
+
+    partitions = restoring.restore_partitions(instance, tools.catalogue)
+    restoring.restore_observations(instance, tools.catalogue)
+    unheard = restoring.unheard_results(instance, tools.catalogue)
+    with bar("Dagster", len(unheard)) as tell:
+        restoring.restore_results(instance, tools, unheard, tell)
+    return {"partitions": partitions, "materializations": len(unheard)}
+
+
+def _index(tools: "Toolbox") -> int:
+    """Put every media's rows into the vector store, take out what is no media; gives how many."""
+    from dam_pipeline.search.index_rows import index_media
+
+    ids = [one.media_id for one in tools.catalogue.all_media(superseded=True)]
+    store = tools.store
+    with bar("search index", len(ids)) as tell:
+        for start in range(0, len(ids), INDEXED_AT_ONCE):
+            index_media(store, tools.derived, ids[start : start + INDEXED_AT_ONCE])
+            tell(min(start + INDEXED_AT_ONCE, len(ids)), "")
+    strangers = set[str]().union(*(store.media_in(space) for space in store.spaces())) - set(ids)
+    if strangers:
+        store.remove(strangers)
+    store.optimise()
+    return len(ids)
+
+
+def _graph(tools: "Toolbox", instance: "dg.DagsterInstance") -> str | None:
+    from dam_pipeline.launch import run_graph
+
+    if not tools.catalogue.all_media():
+        return None
+    say("linking the library …")
+    return run_graph(tools.settings, instance)

@@ -1,0 +1,74 @@
+"""`dam related`: which other files a file has to do with."""
+
+from typing import Annotated
+
+import typer
+
+from dam_pipeline.cli.options import AsJson, MediaRef
+from dam_pipeline.cli.output import Exit, command, print_json, say, table
+from dam_pipeline.cli.wording import place, span
+from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.records import Json
+from dam_pipeline.settings import load_settings
+
+
+@command
+def run(
+    media: MediaRef,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help="Only looks_like, same_face or same_words; may be repeated."),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Show the files that look alike, share a face or share words with this one, and where.
+
+    Examples: dam related tape-07-3f2a9c · dam related a.mov --kind same_face --json
+    """
+    from dam_pipeline.catalogue.catalogue import open_catalogue
+    from dam_pipeline.graph.edges import EDGE_KINDS
+    from dam_pipeline.graph.read import related
+
+    if unknown := [one for one in kind or () if one not in EDGE_KINDS]:
+        raise ConfigurationError(f"{unknown[0]} is no kind of relation: {', '.join(EDGE_KINDS)}.")
+    settings = load_settings()
+    with open_catalogue(settings.home) as catalogue:
+        asked = catalogue.find(media)
+        found = [
+            one
+            for one in related(settings.home, asked.media_id, catalogue)
+            if not kind or one.kind in kind
+        ]
+    if as_json:
+        print_json([one.to_json() for one in found])
+    elif not found:
+        say(f"Nothing is related to {asked.partition_key}.")
+    else:
+        table(
+            ("how", "weight", "here", "there", "file", "evidence"),
+            [
+                (
+                    one.kind,
+                    f"{one.weight:.2f}",
+                    span(one.start_s, one.end_s),
+                    span(one.other_start_s, one.other_end_s),
+                    place(one.other_uri),
+                    _evidence(one.evidence),
+                )
+                for one in found
+            ],
+        )
+    return Exit.OK
+
+
+def _evidence(evidence: Json) -> str:
+    """The plain values of the evidence; its lists are for scripts."""
+    if not isinstance(evidence, dict):
+        return str(evidence)
+    shown = {
+        name: value for name, value in evidence.items() if isinstance(value, str | int | float)
+    }
+    return ", ".join(
+        f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in shown.items()
+    )

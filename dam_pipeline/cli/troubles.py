@@ -1,0 +1,31 @@
+"""Telling a person what failed and what is blocked, each reason of the surroundings once."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dam_pipeline.cli.output import say
+from dam_pipeline.records import State
+
+if TYPE_CHECKING:
+    from dam_pipeline.cli.listing import Listing
+
+TROUBLE = (State.FAILED, State.BLOCKED)
+
+
+def tell_troubles(listings: Sequence["Listing"]) -> None:
+    """One line a failure: "KEY at STAGE failed: reason, what to do"; one a reason for waiting."""
+    waiting: Counter[tuple[str, str]] = Counter()
+    for listing in listings:
+        for stage, verdict in listing.verdicts.items():
+            if verdict.state is State.FAILED:
+                say(f"{listing.media.partition_key} at {stage} failed: {verdict.reason}")
+            elif verdict.state is State.BLOCKED:
+                waiting[stage, verdict.reason] += 1
+    for (stage, reason), count in waiting.items():
+        say(f"{count} {'file' if count == 1 else 'files'} at {stage} blocked: {reason}")
+
+
+def is_in_trouble(listings: Sequence["Listing"]) -> bool:
+    """Whether some file has a failed or blocked stage."""
+    return any(verdict.state in TROUBLE for one in listings for verdict in one.verdicts.values())

@@ -1,0 +1,61 @@
+"""A home that Dagster can work in: its folders, its `dagster.yaml`, its one instance."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.settings import SETTINGS_FILE, Settings
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+TEMPLATE = CHECKOUT / "dagster.yaml"
+WORKSPACE = CHECKOUT / "workspace.yaml"
+FOLDERS = ("derived", "journal", "lancedb", "graph", "dagster", "scratch", "models")
+
+FIRST_SETTINGS = """\
+# Settings of this library; DAM_* variables win over them. All of them: docs/reference/settings.md
+# profile = "bundled"
+"""
+
+
+def prepare_home(settings: Settings) -> Path:
+    """Make the home's folders and files where they are missing; returns Dagster's folder.
+
+    `dagster.yaml` follows the template until a person edits it. Sets `DAGSTER_HOME` and `DAM_HOME`
+    for this process and its children. Raises ConfigurationError when the home cannot be written.
+    """
+    dagster_folder = settings.home / "dagster"
+    try:
+        for name in FOLDERS:
+            (settings.home / name).mkdir(parents=True, exist_ok=True)
+        if not (settings.home / SETTINGS_FILE).exists():
+            (settings.home / SETTINGS_FILE).write_text(FIRST_SETTINGS)
+        _write_dagster_yaml(dagster_folder)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{settings.home} cannot be used as DAM_HOME ({error.strerror or error}). Set DAM_HOME "
+            "to a folder that you may write."
+        ) from error
+    os.environ["DAM_HOME"] = str(settings.home)
+    os.environ["DAGSTER_HOME"] = str(dagster_folder)
+    return dagster_folder
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """The instance of a home, which UI, daemon and command line share."""
+    return dg.DagsterInstance.from_config(str(prepare_home(settings)))
+
+
+def _write_dagster_yaml(folder: Path) -> None:
+    text = TEMPLATE.read_text()
+    path, stamp = folder / "dagster.yaml", folder / ".dagster.yaml.sha256"
+    ours = not path.exists() or (stamp.exists() and stamp.read_text() == _sha256(path.read_text()))
+    if ours and (not path.exists() or path.read_text() != text):
+        path.write_text(text)
+        stamp.write_text(_sha256(text))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,120 @@
+"""Every error that the pipeline raises on purpose.
+
+Each message says what happened (the file, the value) and what to do. Retryable ones are marked *.
+
+    DamError
+    ├── ConfigurationError
+    ├── SourceError
+    │   ├── SourceUnavailable *
+    │   ├── SourceChanged *
+    │   └── MassDisappearance
+    ├── MediaError
+    │   ├── UnreadableMedia
+    │   └── UnsupportedMedia
+    ├── ModelError
+    │   ├── WeightsMissing       (blocks)
+    │   ├── WeightsMismatch      (blocks)
+    │   └── OutOfMemory *        (blocks)
+    └── StoreError
+        ├── StoreUnavailable *   (blocks)
+        ├── DiskFull *           (blocks)
+        ├── SchemaMismatch
+        └── SpaceMismatch
+
+An error that *blocks* is the surroundings' fault, not the file's: no attempt is counted and the
+stage resumes by itself once the surroundings are mended.
+"""
+
+from typing import ClassVar
+
+
+class DamError(Exception):
+    """The root of all errors here; `retryable` and `blocks` say how the engine records one."""
+
+    retryable: ClassVar[bool] = False
+    blocks: ClassVar[bool] = False
+
+
+class ConfigurationError(DamError):
+    """A setting, a path or an argument cannot be used."""
+
+
+class SourceError(DamError):
+    """A place that holds originals gives trouble."""
+
+
+class SourceUnavailable(SourceError):
+    """The original or its root cannot be reached now."""
+
+    retryable = True
+
+
+class SourceChanged(SourceError):
+    """The original changed while it was being read."""
+
+    retryable = True
+
+
+class MassDisappearance(SourceError):
+    """Too much of a source vanished at once to be believed without a person's word."""
+
+
+class MediaError(DamError):
+    """One media file is at fault."""
+
+
+class UnreadableMedia(MediaError):
+    """The file is damaged or is not what its name says."""
+
+
+class UnsupportedMedia(MediaError):
+    """The file is whole, but of a kind that is not read here."""
+
+
+class ModelError(DamError):
+    """A model cannot be used."""
+
+
+class WeightsMissing(ModelError):
+    """No weights on this machine; the message says how to get them."""
+
+    blocks = True
+
+
+class WeightsMismatch(ModelError):
+    """The weights found are not those that were asked for."""
+
+    blocks = True
+
+
+class OutOfMemory(ModelError):
+    """The model or its batch does not fit into memory."""
+
+    retryable = True
+    blocks = True
+
+
+class StoreError(DamError):
+    """A store of derived data gives trouble."""
+
+
+class StoreUnavailable(StoreError):
+    """A store does not answer."""
+
+    retryable = True
+    blocks = True
+
+
+class DiskFull(StoreError):
+    """There is no room left under DAM_HOME."""
+
+    retryable = True
+    blocks = True
+
+
+class SchemaMismatch(StoreError):
+    """Stored data has another form than this version of the code reads."""
+
+
+class SpaceMismatch(StoreError):
+    """A vector of one embedding space was used in another."""

@@ -1,0 +1,1 @@
+"""The cross-media graph: what resembles what, built from derived files, read by `dam related`."""

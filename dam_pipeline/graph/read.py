@@ -1,0 +1,129 @@
+"""Reads the current graph: what is related to a media, and how many of everything there are."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dam_pipeline.catalogue.catalogue import Catalogue
+from dam_pipeline.graph.database import opened, read_meta
+from dam_pipeline.graph.versions import graph_path
+from dam_pipeline.records import Json
+
+NODE_TABLES = ("media", "shots", "keyframes", "faces", "segments", "scenes")
+_RELATED_SQL = """
+    SELECT kind, weight, a_start_s, a_end_s, b_media, b_start_s, b_end_s, evidence, true AS is_a
+    FROM edges WHERE a_media = $media
+    UNION ALL
+    SELECT kind, weight, b_start_s, b_end_s, a_media, a_start_s, a_end_s, evidence, false
+    FROM edges WHERE b_media = $media
+    ORDER BY weight DESC, kind, 5
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A relation of the media that was asked for to another one, with both stretches in seconds.
+
+    In `evidence`, keys that start with `other_` speak of the other media.
+    """
+
+    kind: str
+    weight: float
+    start_s: float
+    end_s: float
+    other_media_id: str
+    other_uri: str | None
+    other_start_s: float
+    other_end_s: float
+    evidence: Json
+
+    def to_json(self) -> dict[str, Json]:
+        """The documented form of an entry of `dam related --json`."""
+        return {
+            "kind": self.kind,
+            "weight": self.weight,
+            "start_s": self.start_s,
+            "end_s": self.end_s,
+            "other": {
+                "media_id": self.other_media_id,
+                "uri": self.other_uri,
+                "start_s": self.other_start_s,
+                "end_s": self.other_end_s,
+            },
+            "evidence": self.evidence,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class GraphCounts:
+    """Rows of the current graph by table and edge kind, its file and how it was made."""
+
+    nodes: Mapping[str, int]
+    edges: Mapping[str, int]
+    path: Path
+    meta: Mapping[str, Json]
+
+
+def related(home: Path, media_id: str, catalogue: Catalogue) -> list[Related]:
+    """All relations of a media, the strongest first; raises StoreUnavailable without a graph.
+
+    Media that were superseded since the graph was built are left out; `other_uri` is where the
+    other one is now (where it was last, when it is missing).
+    """
+    with opened(graph_path(home)) as connection:
+        rows = connection.execute(_RELATED_SQL, {"media": media_id}).fetchall()
+    others = sorted({row[4] for row in rows})
+    known = catalogue.media(others)
+    places = catalogue.locations_of(others)
+    current = {other for other, media in known.items() if media.superseded_by is None}
+    return [
+        _related(row, next((place.uri for place in places[row[4]]), None))
+        for row in rows
+        if row[4] in current
+    ]
+
+
+def graph_counts(home: Path) -> GraphCounts:
+    """Counts of the current graph; raises StoreUnavailable without one."""
+    path = graph_path(home)
+    with opened(path) as connection:
+        nodes = {name: _count(connection, name) for name in NODE_TABLES}
+        found = connection.execute("SELECT kind, count(*) FROM edges GROUP BY kind").fetchall()
+        return GraphCounts(nodes, dict(found), path, read_meta(connection))
+
+
+def _count(connection: Any, table: str) -> int:
+    return int(connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0])
+
+
+def _related(row: tuple[Any, ...], uri: str | None) -> Related:
+    kind, weight, start_s, end_s, other, other_start_s, other_end_s, evidence, is_a = row
+    own, far = ("a_", "b_") if is_a else ("b_", "a_")
+    return Related(
+        kind=kind,
+        weight=weight,
+        start_s=start_s,
+        end_s=end_s,
+        other_media_id=other,
+        other_uri=uri,
+        other_start_s=other_start_s,
+        other_end_s=other_end_s,
+        evidence=_seen_from(json.loads(evidence), own, far),
+    )
+
+
+def _seen_from(evidence: Json, own: str, far: str) -> Json:
+    """The evidence with the sides named as the media that was asked for and the other one."""
+    if isinstance(evidence, list):
+        return [_seen_from(one, own, far) for one in evidence]
+    if not isinstance(evidence, dict):
+        return evidence
+    return {_side(key, own, far): _seen_from(value, own, far) for key, value in evidence.items()}
+
+
+def _side(key: str, own: str, far: str) -> str:
+    if key.startswith(own):
+        return key.removeprefix(own)
+    return f"other_{key.removeprefix(far)}" if key.startswith(far) else key

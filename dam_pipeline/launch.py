@@ -1,0 +1,79 @@
+"""Runs in this process, on the instance that the UI shows: what `dam ingest` and `retry` start."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+
+from dam_pipeline.catalogue.database import is_alive, this_process
+from dam_pipeline.definitions import build_definitions
+from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.partitions import add_keys, range_tags, run_ranges
+from dam_pipeline.records import Media
+from dam_pipeline.settings import Settings
+
+PROCESS_TAG = "dam/process"
+JOB_TAG = "dam/job"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+
+
+def run_media(
+    settings: Settings,
+    instance: dg.DagsterInstance,
+    media_by_key: Mapping[str, Media],
+    stages: Sequence[str] | None = None,
+) -> Iterator[str]:
+    """Run the job `ingest` for these keys, one run a contiguous range; yields each run's id.
+
+    Runs after one that failed go on: a failed file is not the others' concern.
+    """
+    sizes = {key: media.size_bytes for key, media in media_by_key.items()}
+    all_keys = add_keys(instance, list(sizes))
+    job = build_definitions(settings).resolve_job_def("ingest")
+    selection = [dg.AssetKey(name) for name in stages] if stages else None
+    for batch in run_ranges(all_keys, sizes, settings.batch_files, settings.batch_mb):
+        result = job.execute_in_process(
+            instance=instance,
+            run_config=QUIET,
+            asset_selection=selection,
+            tags={**range_tags(batch), PROCESS_TAG: this_process(), JOB_TAG: "ingest"},
+            raise_on_error=False,
+        )
+        yield result.run_id
+
+
+def run_graph(settings: Settings, instance: dg.DagsterInstance) -> str:
+    """Run the job `graph`; returns its run id, raises ConfigurationError when it fails."""
+    result = (
+        build_definitions(settings)
+        .resolve_job_def("graph")
+        .execute_in_process(
+            instance=instance,
+            run_config=QUIET,
+            tags={PROCESS_TAG: this_process(), JOB_TAG: "graph"},
+            raise_on_error=False,
+        )
+    )
+    if not result.success:
+        raise ConfigurationError(
+            f"The graph could not be built; run {result.run_id} in `dam ui` tells why."
+        )
+    return result.run_id
+
+
+def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs as failed whose command-line process was killed; returns their ids."""
+    lost = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED)):
+        run = record.dagster_run
+        owner = run.tags.get(PROCESS_TAG)
+        if owner and not is_alive(owner):
+            instance.report_run_failed(run, "The process of this run was killed.")
+            lost.append(run.run_id)
+    return lost
+
+
+def quiet_dagster() -> None:
+    """Keep Dagster's and the models' chatter off the terminal; warnings of ours still come."""
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)

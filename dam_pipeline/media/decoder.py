@@ -1,0 +1,269 @@
+"""The decoder as the pipeline uses it: a child process that may die without taking us along.
+
+A request that hangs, crashes or outgrows its memory ends with UnreadableMedia for that file; the
+next file gets a fresh child. The child writes only where it is told to.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from dam_pipeline.errors import DamError, DiskFull, UnreadableMedia, UnsupportedMedia
+from dam_pipeline.identity import display_name, path_to_uri
+from dam_pipeline.media.plan import LookPlan
+from dam_pipeline.media.protocol import (
+    AudioRequest,
+    Done,
+    Failed,
+    LookRequest,
+    PosterRequest,
+    Progress,
+    Request,
+    decode_reply,
+    encode,
+)
+from dam_pipeline.records import AudioTrack, Look, MediaKind
+from dam_pipeline.settings import Settings
+
+__all__ = ["Decoder", "LookPlan"]
+
+PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+LAST_WORDS_BYTES = 2000  # of the child's standard error, shown when it dies
+
+
+class Decoder:
+    """Decodes one file at a time in a child that is started when first needed.
+
+    Safe to share between threads: requests wait for each other.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+        self._unread = b""
+        # The kernel's parent-death signal follows the thread that forked, so children are forked
+        # by a thread that lives as long as the decoder.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="decoder-starter")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child."""
+        self._kill()
+        self._starter.shutdown()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the running child, if there is one."""
+        child = self._child
+        return child.pid if child is not None and child.poll() is None else None
+
+    def look(
+        self,
+        path: Path,
+        kind: MediaKind,
+        out_dir: Path,
+        plan: LookPlan,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> Look:
+        """Shots and keyframes, in one pass; keyframes are written into `out_dir` as JPEGs.
+
+        `on_progress` is given the share read so far (0–1). Raises UnreadableMedia when nothing can
+        be decoded or the decoder hangs or dies, UnsupportedMedia when there are no pictures or too
+        large ones, DiskFull.
+        """
+        request = LookRequest(_absolute(path), kind, _absolute(out_dir), plan)
+        result = self._ask(request, on_progress)
+        if not isinstance(result, Look):
+            raise UnreadableMedia(f"{_name(path)}: the decoder gave no pictures.")
+        return result
+
+    def poster(
+        self, path: Path, kind: MediaKind, out_file: Path, px: int, at_s: float = 0.0
+    ) -> tuple[int, int]:
+        """Write an upright JPEG, at most `px` on the long side; returns its width and height.
+
+        Of a video a frame near `at_s` that is not black, of sound its wave form. Raises as `look`.
+        """
+        request = PosterRequest(
+            _absolute(path), kind, _absolute(out_file), px, at_s, self._settings.max_megapixels
+        )
+        result = self._ask(request, None)
+        if not isinstance(result, tuple):
+            raise UnreadableMedia(f"{_name(path)}: the decoder gave no picture.")
+        return result
+
+    def audio(
+        self,
+        path: Path,
+        out_file: Path,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> AudioTrack | None:
+        """Write 16 kHz mono float32 samples on the file's time axis; None without audio stream.
+
+        Raises as `look`.
+        """
+        result = self._ask(AudioRequest(_absolute(path), _absolute(out_file)), on_progress)
+        if result is not None and not isinstance(result, AudioTrack):
+            raise UnreadableMedia(f"{_name(path)}: the decoder gave no sound.")
+        return result
+
+    def _ask(
+        self, request: Request, on_progress: Callable[[float], None] | None
+    ) -> Look | tuple[int, int] | AudioTrack | None:
+        with self._lock:
+            try:
+                child = self._running_child()
+                reply = self._exchange(child, request, on_progress)
+            except BaseException:
+                self._kill()
+                raise
+            if isinstance(reply, Done):
+                return reply.result
+            if reply.failure == "memory":
+                self._kill()
+            raise self._error(request.path, reply)
+
+    def _exchange(
+        self,
+        child: subprocess.Popen[bytes],
+        request: Request,
+        on_progress: Callable[[float], None] | None,
+    ) -> Done | Failed:
+        if child.stdin is None or child.stdout is None:
+            raise UnreadableMedia("the decoder has no pipes.")
+        try:
+            child.stdin.write(encode(request))
+            child.stdin.flush()
+        except BrokenPipeError:
+            raise self._death(child, request.path) from None
+        while True:
+            line = self._line(child, child.stdout, request.path)
+            reply = decode_reply(line)
+            if not isinstance(reply, Progress):
+                return reply
+            if on_progress is not None:
+                on_progress(reply.share)
+
+    def _line(self, child: subprocess.Popen[bytes], pipe: IO[bytes], path: str) -> bytes:
+        """The child's next line; raises when it is silent for too long or has died."""
+        stall_s = self._settings.decoder_stall_s
+        deadline_s = time.monotonic() + stall_s
+        while b"\n" not in self._unread:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0 or not select.select([pipe], [], [], left_s)[0]:
+                raise UnreadableMedia(
+                    f"{_name(path)}: the decoder hung (no progress for {stall_s:g} s) and was "
+                    "stopped. Look at the file in a player; DAM_DECODER_STALL_S is the limit."
+                )
+            piece = os.read(pipe.fileno(), 1 << 16)
+            if not piece:
+                raise self._death(child, path)
+            self._unread += piece
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _running_child(self) -> subprocess.Popen[bytes]:
+        if self._child is not None and self._child.poll() is not None:
+            self._kill()
+        if self._child is None:
+            self._unread = b""
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
+            self._child = self._starter.submit(self._start, self._errors).result()
+        elif self._errors is not None:
+            self._errors.truncate(0)
+        return self._child
+
+    def _start(self, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        arguments = [str(self._settings.decoder_memory_mb), str(os.getpid())]
+        return subprocess.Popen(
+            [sys.executable, "-m", "dam_pipeline.media.decoder_child", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=PACKAGE_ROOT,
+            start_new_session=True,
+        )
+
+    def _kill(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            for pipe in (child.stdin, child.stdout):
+                if pipe is not None:
+                    _close(pipe)
+        if self._errors is not None:
+            self._errors.close()
+            self._errors = None
+
+    def _death(self, child: subprocess.Popen[bytes], path: str) -> UnreadableMedia:
+        code = child.wait()
+        how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        words = self._last_words() if code > 0 else ""
+        return UnreadableMedia(
+            f"{_name(path)}: the decoder died ({how}){words} at this file. Look at it in a player; "
+            "if it is sound, give the decoder more memory (DAM_DECODER_MEMORY_MB)."
+        )
+
+    def _last_words(self) -> str:
+        if self._errors is None:
+            return ""
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - LAST_WORDS_BYTES))
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        return f", saying {json.dumps(lines[-1], ensure_ascii=False)}," if lines else ""
+
+    def _error(self, path: str, reply: Failed) -> DamError:
+        name = _name(path)
+        if reply.failure == "disk_full":
+            return DiskFull(
+                f"No room is left for what is decoded of {name}. Free space under DAM_HOME "
+                f"({self._settings.home})."
+            )
+        if reply.failure == "memory":
+            return UnreadableMedia(
+                f"{name}: decoding needs more than the limit of "
+                f"{self._settings.decoder_memory_mb} MB. Raise DAM_DECODER_MEMORY_MB if the file "
+                "is trusted."
+            )
+        error = UnsupportedMedia if reply.failure == "unsupported" else UnreadableMedia
+        return error(f"{name} {reply.message}")
+
+
+def _absolute(path: Path) -> str:
+    return os.path.abspath(path)
+
+
+def _name(path: str | Path) -> str:
+    return display_name(path_to_uri(path))
+
+
+def _close(pipe: IO[bytes]) -> None:
+    try:
+        pipe.close()
+    except BrokenPipeError:
+        return

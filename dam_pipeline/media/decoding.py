@@ -1,0 +1,41 @@
+"""What the decoder child does with a request; imports the codecs, so only the child imports it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av.logging
+import cv2
+
+from dam_pipeline.errors import UnsupportedMedia
+from dam_pipeline.media.photo import look_at_photo
+from dam_pipeline.media.posters import make_poster
+from dam_pipeline.media.protocol import AudioRequest, LookRequest, PosterRequest, Request
+from dam_pipeline.media.sound import read_audio
+from dam_pipeline.media.video import look_at_video
+from dam_pipeline.records import AudioTrack, Look, MediaKind
+
+av.logging.set_level(None)
+cv2.setNumThreads(1)
+
+
+def answer(
+    request: Request, progress: Callable[[float], None]
+) -> Look | tuple[int, int] | AudioTrack | None:
+    """The request's result; raises MediaError, MemoryError and OSError."""
+    match request:
+        case AudioRequest():
+            return read_audio(request.path, Path(request.out_file), progress)
+        case PosterRequest():
+            return make_poster(
+                request.path,
+                request.kind,
+                Path(request.out_file),
+                request.px,
+                request.at_s,
+                request.max_megapixels,
+            )
+        case LookRequest(kind=MediaKind.IMAGE):
+            return look_at_photo(request.path, Path(request.out_dir), request.plan)
+        case LookRequest(kind=MediaKind.VIDEO):
+            return look_at_video(request.path, Path(request.out_dir), request.plan, progress)
+    raise UnsupportedMedia("has no pictures; it is sound.")

@@ -1,0 +1,181 @@
+"""One pass over the pictures of a video: shots by cuts, and keyframes, while it is being read.
+
+A small frame of every picture goes to the cut detector; a larger one competes for keyframe a few
+times a second. Memory does not grow with duration, but for the list of results.
+"""
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from av import VideoFrame
+from av.container import InputContainer
+
+from dam_pipeline.errors import UnreadableMedia
+from dam_pipeline.media.cuts import DETECTION_PX, CutDetector
+from dam_pipeline.media.frames import FrameTaker, picture_stream, square_size, turning
+from dam_pipeline.media.graphs import Deinterlace, Shrink
+from dam_pipeline.media.keyframes import Candidate, KeyframeChooser, Pick, Rules, choose_hero
+from dam_pipeline.media.pictures import fit, measure, thumb_of, write_jpeg
+from dam_pipeline.media.plan import LookPlan
+from dam_pipeline.media.streams import StreamReader, announced_s, open_container
+from dam_pipeline.records import Keyframe, Look
+
+SAMPLE_S = 1 / 3  # time between candidates for keyframe
+SAMPLE_GRACE_S = 0.02  # a candidate may come this much early, so that frame rates do not matter
+PTS_BASE = Fraction(1, 1_000_000)  # of the detector's times: microseconds on the file's axis
+
+
+def look_at_video(
+    path: str, out_dir: Path, plan: LookPlan, on_progress: Callable[[float], None]
+) -> Look:
+    """Shots and keyframes of a video; raises UnreadableMedia, UnsupportedMedia.
+
+    Keyframes are written into `out_dir` as JPEGs.
+    """
+    with open_container(path) as container:
+        return _VideoLook(container, out_dir, plan, on_progress).run()
+
+
+class _VideoLook:
+    """The state of one pass."""
+
+    def __init__(
+        self,
+        container: InputContainer,
+        out_dir: Path,
+        plan: LookPlan,
+        on_progress: Callable[[float], None],
+    ) -> None:
+        stream = picture_stream(container, plan.max_megapixels)
+        self._stream = stream
+        self._plan = plan
+        self._out_dir = out_dir
+        self._on_progress = on_progress
+        self._announced_s = announced_s(container, stream)
+        self._reader = StreamReader(container, stream, on_progress)
+        base = stream.time_base
+        small = fit(*square_size(stream), DETECTION_PX)
+        self._lines = Deinterlace(base) if plan.is_interlaced else None
+        self._small = Shrink(base, small, "bgr24", "fast_bilinear")
+        self._large = FrameTaker(stream, plan.keyframe_px)
+        rules = Rules(
+            plan.keyframe_gap_s, plan.keyframe_change, plan.keyframes_per_minute, SAMPLE_S
+        )
+        self._chooser = KeyframeChooser(rules, self._keep)
+        self._cuts = _Cuts(plan, stream)
+        self._next_sample_s = 0.0
+        self._frames = 0
+        self._kept: list[tuple[str, int, int]] = []
+        self._size = (0, 0)
+
+    def run(self) -> Look:
+        end_s = 0.0
+        for time_s, duration_s, frame in self._frames_in_time():
+            end_s = max(end_s, time_s + duration_s)
+            self._see(time_s, frame)
+        if not self._frames:
+            why = self._reader.trouble or "no frame in it"
+            raise UnreadableMedia(
+                f"holds no picture that can be decoded ({why}). Copy it again from its source."
+            )
+        self._chooser.finish(end_s)
+        announced_s = self._announced_s or 0.0
+        return Look(
+            shots=tuple(self._chooser.shots),
+            keyframes=tuple(self._keyframes()),
+            frames=self._frames,
+            width=self._size[0],
+            height=self._size[1],
+            duration_s=end_s,
+            partial=self._reader.partial(announced_s),
+        )
+
+    def _frames_in_time(self) -> Iterator[tuple[float, float, Any]]:
+        """Frames with times that never fall, from 0 on, deinterlaced if need be."""
+        latest_s = 0.0
+        frames = self._reader.frames()
+        for time_s, duration_s, frame in self._progressive(frames) if self._lines else frames:
+            latest_s = max(latest_s, time_s)
+            yield latest_s, duration_s, frame
+
+    def _progressive(self, frames: Any) -> Iterator[tuple[float, float, Any]]:
+        """The frames without combs, one step later, with their own times."""
+        duration_s = 0.0
+        for _, duration_s, frame in frames:
+            for ready in self._lines.apply(frame) if self._lines else []:
+                yield self._reader.time_of(ready), duration_s, ready
+        for ready in self._lines.flush() if self._lines else []:
+            yield self._reader.time_of(ready), duration_s, ready
+
+    def _see(self, time_s: float, frame: VideoFrame) -> None:
+        self._frames += 1
+        small = self._small.one(frame) if self._cuts.needs_pictures else None
+        for cut_s in self._cuts.after(time_s, small):
+            self._chooser.cut(cut_s)
+        if time_s >= self._next_sample_s - SAMPLE_GRACE_S or self._chooser.wants_candidate:
+            self._sample(time_s, frame, small)
+        self._chooser.settle(self._cuts.settled_s)
+
+    def _sample(self, time_s: float, frame: VideoFrame, small: Any) -> None:
+        self._next_sample_s = time_s + SAMPLE_S
+        taken = self._large.take(frame)
+        thumb = thumb_of(taken.picture if small is None else small)
+        self._chooser.offer(measure(taken.picture, time_s, thumb, taken))
+        size = (frame.width, frame.height)
+        self._size = size[::-1] if turning(frame)[0] % 2 else size
+
+    def _keep(self, candidate: Candidate, pick: Pick) -> None:
+        """Write the picture, and note how sharp and bright it is as written."""
+        name = f"keyframe-{len(self._kept):05d}.jpg"
+        picture = candidate.picture.finish()
+        finished = measure(picture, candidate.time_s, candidate.thumb)
+        pick.sharpness, pick.exposure = finished.sharpness, finished.exposure
+        self._kept.append((name, *write_jpeg(picture, self._out_dir / name)))
+
+    def _keyframes(self) -> Iterator[Keyframe]:
+        hero, hero_why = choose_hero(self._chooser.picks, self._chooser.shots)
+        for index, pick in enumerate(self._chooser.picks):
+            name, width, height = self._kept[index]
+            yield Keyframe(
+                shot=pick.shot,
+                time_s=pick.time_s,
+                start_s=pick.start_s,
+                end_s=pick.end_s,
+                path=name,
+                width=width,
+                height=height,
+                sharpness=pick.sharpness,
+                exposure=pick.exposure,
+                is_hero=index == hero,
+                why=f"{pick.why}; {hero_why}" if index == hero else pick.why,
+            )
+
+
+class _Cuts:
+    """Where shots begin: by the detector, or as an earlier pass found them."""
+
+    def __init__(self, plan: LookPlan, stream: Any) -> None:
+        rate = Fraction(stream.average_rate or 25)
+        self._known = [s.start_s for s in (plan.shots or ())[1:]]
+        self._detector = (
+            CutDetector(plan.shot_threshold, rate, PTS_BASE) if plan.shots is None else None
+        )
+        self._recent: list[float] = []
+        self.settled_s = 0.0
+
+    @property
+    def needs_pictures(self) -> bool:
+        return self._detector is not None
+
+    def after(self, time_s: float, picture: Any) -> list[float]:
+        """Cuts that are certain once the frame at this time has been seen."""
+        if self._detector is None:
+            self.settled_s = time_s
+            cuts = [cut for cut in self._known if cut <= time_s + 1e-6]
+            self._known = self._known[len(cuts) :]
+            return cuts
+        self._recent = [*self._recent[-self._detector.delay_frames :], time_s]
+        self.settled_s = self._recent[0]
+        return [pts / 1e6 for pts in self._detector.feed(round(time_s * 1e6), picture)]

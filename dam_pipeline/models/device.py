@@ -1,0 +1,57 @@
+"""Torch on this machine: threads, device and memory trouble; imports torch only when called."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dam_pipeline.errors import OutOfMemory
+from dam_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+_MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
+
+
+def threads(settings: Settings) -> int:
+    """Threads that a model may use: the setting, or one per core."""
+    return settings.torch_threads or os.cpu_count() or 1
+
+
+def torch_device(settings: Settings) -> "torch.device":
+    """The device of the settings, with torch set to the wanted number of threads."""
+    import torch
+
+    torch.set_num_threads(threads(settings))
+    return torch.device(settings.device)
+
+
+def silence_bars() -> None:
+    """Keep transformers from drawing a progress bar for every model that it loads."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+@contextlib.contextmanager
+def memory_guard(what: str, remedy: str) -> Iterator[None]:
+    """Turn memory trouble of torch and CTranslate2 into OutOfMemory that says what to do."""
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfMemory(f"Not enough memory for {what}. {remedy}") from error
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; CPU allocators say it in words
+        if not any(word in str(error).lower() for word in _MEMORY_WORDS):
+            raise
+        raise OutOfMemory(f"Not enough memory for {what}. {remedy}") from error
+
+
+def unit_rows(vectors: "torch.Tensor") -> "np.ndarray":
+    """Rows (n, d) of any precision as float32 of length 1."""
+    from torch.nn.functional import normalize
+
+    rows = normalize(vectors.detach().float(), dim=-1)
+    array: np.ndarray = rows.cpu().numpy()
+    return array

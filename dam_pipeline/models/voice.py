@@ -1,0 +1,196 @@
+"""From sound to text on the file's own time axis, around any whisper.
+
+The gate (silero) finds where someone speaks; stretches without speech never reach the recogniser,
+which would invent words there. Speech is joined into windows of limited length, cut at silences,
+and what was heard is put back where it was said. The networks themselves live elsewhere.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from dam_pipeline.models.silero import SAMPLE_RATE_HZ, Silero
+from dam_pipeline.records import ModelRef, Segment, Word
+from dam_pipeline.settings import Settings
+
+Progress = Callable[[float], None]  # share of the work done, 0–1
+
+THRESHOLD = 0.5  # chance from which a frame is speech; silero's own default
+LEAST_SPEECH_MS = 250  # shorter bursts are coughs and clicks
+LEAST_SILENCE_MS = 500  # shorter pauses stay inside a span, so whisper hears natural speech
+PAD_MS = 200  # kept on both sides, so that first and last sounds are not cut
+JOIN_S = 0.5  # silence put between spans in a window
+SPLIT_S = 1.0  # a pause of this length within one heard sentence makes two segments
+_GATE_SHARE = 0.1  # of the progress; measured: the gate costs 2% to 10% of the recogniser
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said: segments in order, the main language ('' without speech), seconds of speech."""
+
+    segments: tuple[Segment, ...]
+    language: str
+    speech_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A sentence as a recogniser gives it, in seconds of the window that it was given."""
+
+    start_s: float
+    end_s: float
+    text: str
+    words: tuple[Word, ...]
+
+
+class Listener(Protocol):
+    """A recogniser: the language of the sound, and its sentences in order."""
+
+    def __call__(self, sound: np.ndarray, language: str) -> tuple[str, Iterable[Heard]]:
+        """Listen to mono float32 16 kHz sound; an empty language is to be detected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Samples [start, end) of the file in which someone speaks."""
+
+    start: int
+    end: int
+
+    @property
+    def length_s(self) -> float:
+        """Its length in seconds."""
+        return (self.end - self.start) / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Spans that the recogniser hears as one piece, with JOIN_S of silence between them."""
+
+    spans: tuple[Span, ...]
+
+    def sound(self, samples: np.ndarray) -> np.ndarray:
+        """The spans' samples joined, float32."""
+        silence = np.zeros(round(JOIN_S * SAMPLE_RATE_HZ), np.float32)
+        pieces: list[np.ndarray] = []
+        for span in self.spans:
+            pieces += [np.array(samples[span.start : span.end], np.float32), silence]
+        return np.concatenate(pieces[:-1])
+
+    def place(self, start_s: float, end_s: float) -> tuple[int, float, float]:
+        """The span that a time in the window lies in, and the time on the file's axis."""
+        middle, offset = (start_s + end_s) / 2, 0.0
+        for index, span in enumerate(self.spans):
+            reach = offset + span.length_s + JOIN_S / 2
+            if middle < reach or index == len(self.spans) - 1:
+                first, last = span.start / SAMPLE_RATE_HZ, span.end / SAMPLE_RATE_HZ
+                start = min(max(first + start_s - offset, first), last)
+                return index, start, max(start, min(first + end_s - offset, last))
+            offset += span.length_s + JOIN_S
+        raise IndexError("a window without spans holds no time")
+
+
+class Voice:
+    """The gate and the windows around one recogniser (most of port `SpeechModel`)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._gate = Silero(settings)
+        self._settings = settings
+
+    @property
+    def ref(self) -> ModelRef:
+        """The gate as provenance names it."""
+        return self._gate.ref
+
+    def transcribe(
+        self, samples: np.ndarray, listen: Listener, on_progress: Progress | None = None
+    ) -> Transcript:
+        """What is said in mono float32 samples of 16 kHz (array or memmap), on their axis."""
+        report = on_progress or (lambda share: None)
+        spans = self.spans(samples, lambda share: report(_GATE_SHARE * share))
+        longest_s = self._settings.speech_window_s
+        total_s = sum(span.length_s for span in spans)
+        language, segments, done_s = self._settings.speech_language, list[Segment](), 0.0
+        for window in windows(spans, longest_s):
+            length_s = sum(span.length_s for span in window.spans)
+            language, heard = listen(window.sound(samples), language)
+            for sentence in heard:
+                segments.extend(place(sentence, window, language))
+                share = min(1.0, sentence.end_s / length_s)
+                report(_GATE_SHARE + (1 - _GATE_SHARE) * (done_s + share * length_s) / total_s)
+            done_s += length_s
+        report(1.0)
+        return Transcript(tuple(segments), language if segments else "", total_s)
+
+    def spans(self, samples: np.ndarray, on_progress: Progress | None = None) -> list[Span]:
+        """Where someone speaks; no span is longer than a window may be."""
+        timestamps = _timestamps_from_probs()
+        chances = self._gate.probabilities(samples, on_progress)
+        found = timestamps(
+            chances.tolist(),
+            sampling_rate=SAMPLE_RATE_HZ,
+            threshold=THRESHOLD,
+            min_speech_duration_ms=LEAST_SPEECH_MS,
+            max_speech_duration_s=self._settings.speech_window_s,
+            min_silence_duration_ms=LEAST_SILENCE_MS,
+            speech_pad_ms=PAD_MS,
+            audio_length_samples=len(samples),
+        )
+        return [Span(int(span["start"]), int(span["end"])) for span in found]
+
+
+def windows(spans: Sequence[Span], longest_s: float) -> Iterator[Window]:
+    """Spans in order, as many to a window as fit into its length; cuts fall into silences."""
+    held: list[Span] = []
+    length_s = 0.0
+    for span in spans:
+        more_s = span.length_s + (JOIN_S if held else 0.0)
+        if held and length_s + more_s > longest_s:
+            yield Window(tuple(held))
+            held, length_s, more_s = [], 0.0, span.length_s
+        held.append(span)
+        length_s += more_s
+    if held:
+        yield Window(tuple(held))
+
+
+def place(heard: Heard, window: Window, language: str) -> list[Segment]:
+    """The heard sentence on the file's axis; a long pause inside it makes several segments."""
+    if not heard.words:
+        _, start_s, end_s = window.place(heard.start_s, heard.end_s)
+        text = heard.text.strip()
+        return [Segment(start_s, end_s, text, language)] if text else []
+    groups: list[list[Word]] = []
+    for word in heard.words:
+        _, start_s, end_s = window.place(word.start_s, word.end_s)
+        moved = replace(word, start_s=start_s, end_s=end_s)
+        if not groups or start_s - groups[-1][-1].end_s >= SPLIT_S:
+            groups.append([])
+        groups[-1].append(moved)
+    texts = [heard.text] if len(groups) == 1 else ["".join(w.text for w in g) for g in groups]
+    return [
+        _segment(group, text.strip(), language)
+        for group, text in zip(groups, texts, strict=True)
+        if text.strip()
+    ]
+
+
+def _segment(words: list[Word], text: str, language: str) -> Segment:
+    kept = tuple(replace(word, text=word.text.strip()) for word in words if word.text.strip())
+    return Segment(words[0].start_s, words[-1].end_s, text, language, kept)
+
+
+def _timestamps_from_probs() -> Callable[..., list[dict[str, float]]]:
+    """silero-vad's own rule from probabilities to spans; importing it sets torch to one thread."""
+    import torch
+
+    threads = torch.get_num_threads()
+    from silero_vad.utils_vad import (
+        get_speech_timestamps_from_probs,
+    )
+
+    torch.set_num_threads(threads)
+    rule: Callable[..., list[dict[str, float]]] = get_speech_timestamps_from_probs
+    return rule

@@ -1,0 +1,85 @@
+"""Whisper in OpenAI's own form ({dims, model_state_dict}) through the package openai-whisper.
+
+Only the recogniser; `voice` finds the speech and puts the times back on the file's axis.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from dam_pipeline.errors import WeightsMismatch
+from dam_pipeline.models.device import memory_guard, torch_device
+from dam_pipeline.models.locate import Found, check_hash
+from dam_pipeline.models.voice import Heard, Progress, Transcript, Voice
+from dam_pipeline.records import ModelRef, Word
+from dam_pipeline.settings import Settings
+
+BEAM = 5  # as in OpenAI's command line
+SEED = 1  # of the tries at higher temperature, so that the same sound gives the same text
+
+
+def open_openai(found: Found, settings: Settings) -> "OpenAiWhisper":
+    """The model in `found`; raises WeightsMismatch when a known file is not the published one."""
+    check_hash(found, settings)
+    return OpenAiWhisper(found, settings)
+
+
+class OpenAiWhisper:
+    """A speech model (port `SpeechModel`)."""
+
+    def __init__(self, found: Found, settings: Settings) -> None:
+        import whisper
+
+        self._voice = Voice(settings)
+        self.ref = found.ref(settings)
+        self.also: tuple[ModelRef, ...] = (self._voice.ref,)
+        self._device = torch_device(settings)
+        with memory_guard(self.ref.name, "Choose a smaller DAM_SPEECH_MODEL."):
+            try:
+                self._model: Any = whisper.load_model(str(found.files[0]), device=self._device)
+            except (KeyError, RuntimeError) as error:
+                raise WeightsMismatch(
+                    f"{found.files[0]} is not a whisper checkpoint ({error}); "
+                    f"run `dam models fetch whisper-base`."
+                ) from error
+        heads = _official_heads(self.ref.weights_sha256)
+        if heads is not None:  # a model opened by path gets none, and word times suffer
+            self._model.set_alignment_heads(heads)
+
+    def transcribe(self, samples: np.ndarray, on_progress: Progress | None = None) -> Transcript:
+        """What is said in mono float32 16 kHz samples (array or memmap), on their own axis."""
+        with memory_guard("transcribing", "Lower DAM_SPEECH_WINDOW_S, or set DAM_DEVICE=cpu."):
+            return self._voice.transcribe(samples, self._listen, on_progress)
+
+    def _listen(self, sound: np.ndarray, language: str) -> tuple[str, Iterable[Heard]]:
+        import torch
+        import whisper
+
+        torch.manual_seed(SEED)
+        result = whisper.transcribe(
+            self._model,
+            sound,
+            language=language or None,
+            beam_size=BEAM,
+            word_timestamps=True,
+            condition_on_previous_text=False,
+            fp16=self._device.type != "cpu",
+        )
+        return str(result["language"]), [_heard(s) for s in result["segments"]]
+
+
+def _heard(sentence: dict[str, Any]) -> Heard:
+    words = tuple(
+        Word(float(w["start"]), float(w["end"]), w["word"], float(w["probability"]))
+        for w in sentence.get("words", ())
+    )
+    return Heard(float(sentence["start"]), float(sentence["end"]), sentence["text"], words)
+
+
+def _official_heads(digest: str) -> bytes | None:
+    """OpenAI's alignment heads of the published checkpoint with this hash."""
+    import whisper
+
+    names = [name for name, url in whisper._MODELS.items() if digest in url]
+    return whisper._ALIGNMENT_HEADS[names[0]] if names else None

@@ -1,0 +1,74 @@
+"""The pages as HTML, made from templates that escape whatever they are given."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from dam_pipeline.preview import wording
+from dam_pipeline.preview.library import Card, Dossier
+from dam_pipeline.preview.searching import Found, Relation
+from dam_pipeline.records import State
+from dam_pipeline.settings import Settings
+
+STATES_SHOWN = (State.DONE, State.FAILED, State.BLOCKED, State.RUNNING, State.STALE, State.NEVER)
+
+
+def grid(cards: Sequence[Card], state: str, page: int, per_page: int, total: int) -> str:
+    """The library's front page: cards of one page, filtered by state or not."""
+    pages = max(1, -(-total // per_page))
+    return _page(
+        "library.html", cards=cards, state=state, page=page, pages=pages, total=total, query=""
+    )
+
+
+def search(
+    text: str, hits: Sequence[tuple[Found, Card]], warnings: Sequence[str], problem: str = ""
+) -> str:
+    """What a search has found."""
+    return _page("search.html", query=text, hits=hits, warnings=warnings, problem=problem)
+
+
+def media(dossier: Dossier, related: Sequence[Relation], settings: Settings) -> str:
+    """All that is known of one file."""
+    dagster = f"http://127.0.0.1:{settings.port}" if settings.port else ""
+    card = dossier.card
+    return _page(
+        "media.html",
+        dossier=dossier,
+        card=card,
+        media=card.media,
+        probe=card.probe,
+        tables=dossier.tables,
+        related=related,
+        dagster=dagster,
+        query="",
+    )
+
+
+def message(title: str, text: str) -> str:
+    """A page that only says something, such as what went wrong and what to do."""
+    return _page("message.html", title=title, text=text, query="")
+
+
+def _page(name: str, **values: Any) -> str:
+    return _TEMPLATES.get_template(name).render(states=STATES_SHOWN, **values)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("dam_pipeline.preview"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=wording.shown,
+    )
+    environment.filters |= {
+        "clock": wording.clock,
+        "size": wording.size,
+        "place": wording.place,
+    }
+    return environment
+
+
+_TEMPLATES = _environment()

@@ -1,0 +1,128 @@
+"""Dagster brought to what the catalogue says: partitions, materialisations, observations.
+
+Used by `dam rebuild` and `dam doctor`. Only what Dagster does not know is reported, so repeating
+costs a few reads. Nothing here runs a stage.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from dam_pipeline.assets.lineage import ORIGINAL_VERSION, observe_sidecars
+from dam_pipeline.assets.media import ORIGINAL
+from dam_pipeline.assets.metadata import describe, version_tags
+from dam_pipeline.catalogue.catalogue import Catalogue
+from dam_pipeline.catalogue.database import is_alive
+from dam_pipeline.launch import PROCESS_TAG, UNFINISHED
+from dam_pipeline.partitions import PARTITIONS, add_keys
+from dam_pipeline.records import Media, StageRow, State
+from dam_pipeline.stages import STAGES
+from dam_pipeline.stages.engine import Finished
+from dam_pipeline.stages.work import Toolbox
+
+DATA_VERSION = "dagster/data_version"
+WITH_RESULT = (State.DONE, State.EMPTY)
+
+Tell = Callable[[int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """A result of a stage that Dagster does not know, or knows in an older form."""
+
+    media: Media
+    row: StageRow
+
+
+def missing_keys(instance: dg.DagsterInstance, catalogue: Catalogue) -> list[str]:
+    """Partition keys that Dagster lacks, in the order in which their files were first seen."""
+    known = set(instance.get_dynamic_partitions(PARTITIONS))
+    return [one.partition_key for one in by_age(catalogue) if one.partition_key not in known]
+
+
+def by_age(catalogue: Catalogue) -> list[Media]:
+    """All media in the order in which they were first seen anywhere, then of their keys."""
+    media = catalogue.all_media(superseded=True)
+    places = catalogue.locations_of([one.media_id for one in media])
+
+    def age(one: Media) -> tuple[str, str]:
+        seen = [place.first_seen for place in places[one.media_id]]
+        return min(seen, default=""), one.partition_key
+
+    return sorted(media, key=age)
+
+
+def unheard_results(instance: dg.DagsterInstance, catalogue: Catalogue) -> list[Unheard]:
+    """Results that Dagster has not heard of in their present form, stage by stage.
+
+    Only of keys that are partitions, or will be once `missing_keys` are added.
+    """
+    media = by_age(catalogue)
+    rows = catalogue.states.of([one.media_id for one in media])
+    found = []
+    for stage in STAGES:
+        heard = _versions(instance, dg.AssetKey(stage), dg.DagsterEventType.ASSET_MATERIALIZATION)
+        for one in media:
+            row = rows[one.media_id].get(stage)
+            if row is None or row.state not in WITH_RESULT:
+                continue
+            if heard.get(one.partition_key) != row.data_version:
+                found.append(Unheard(one, row))
+    return found
+
+
+def restore_partitions(instance: dg.DagsterInstance, catalogue: Catalogue) -> int:
+    """Add the partitions that Dagster lacks; returns how many."""
+    keys = missing_keys(instance, catalogue)
+    add_keys(instance, keys)
+    return len(keys)
+
+
+def restore_results(
+    instance: dg.DagsterInstance,
+    tools: Toolbox,
+    unheard: Sequence[Unheard],
+    tell: Tell = lambda _done, _note: None,
+) -> None:
+    """Report results as materialisations of no run, in the order given."""
+    for number, one in enumerate(unheard, start=1):
+        finished = Finished(one.media, one.row.stage, one.row, fresh=True)
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(
+                one.row.stage,
+                partition=one.media.partition_key,
+                metadata=describe(finished, tools),
+                tags=version_tags(finished),
+            )
+        )
+        tell(number, f"{one.media.partition_key} {one.row.stage}")
+
+
+def restore_observations(instance: dg.DagsterInstance, catalogue: Catalogue) -> int:
+    """Tell Dagster of sidecars that it has not heard of; returns of how many files."""
+    heard = _versions(instance, ORIGINAL, dg.DagsterEventType.ASSET_OBSERVATION)
+    unheard = [
+        one
+        for one in catalogue.all_media(superseded=True)
+        if heard.get(one.partition_key, ORIGINAL_VERSION)
+        != (one.sidecar_version or ORIGINAL_VERSION)
+    ]
+    observe_sidecars(instance, unheard)
+    return len(unheard)
+
+
+def lost_runs(instance: dg.DagsterInstance) -> Iterator[str]:
+    """Ids of unfinished runs whose command-line process no longer lives."""
+    for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED)):
+        owner = record.dagster_run.tags.get(PROCESS_TAG)
+        if owner and not is_alive(owner):
+            yield record.dagster_run.run_id
+
+
+def _versions(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, event: dg.DagsterEventType
+) -> dict[str, str]:
+    """Data version of the newest event of each partition: the one tag that Dagster indexes."""
+    tags = instance.event_log_storage.get_latest_tags_by_partition(asset, event, [DATA_VERSION])
+    return {key: found.get(DATA_VERSION, "") for key, found in tags.items()}

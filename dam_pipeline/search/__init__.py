@@ -1,0 +1,1 @@
+"""Search: the rows of the vector store made from derived files, and queries answered from it."""

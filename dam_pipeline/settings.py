@@ -1,0 +1,142 @@
+"""All settings, from `DAM_*` variables and `DAM_HOME/dam.toml`; the only reader of the environment.
+
+What a setting changes in results is said by the stages, which name the settings they depend on.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from platformdirs import user_data_path
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from dam_pipeline.errors import ConfigurationError
+
+SETTINGS_FILE = "dam.toml"
+
+
+class Settings(BaseSettings):
+    """One library's settings; variables win over `dam.toml`, which wins over the defaults."""
+
+    model_config = SettingsConfigDict(env_prefix="DAM_", extra="forbid", frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: user_data_path("dam_pipeline"),
+        description="Folder that holds everything the pipeline writes.",
+    )
+    profile: Literal["standard", "bundled"] = Field(
+        "standard",
+        description="Set of models: official weights, or those that packages ship.",
+    )
+    port: int = Field(3000, description="Port of the Dagster web UI.")
+    preview_port: int = Field(3001, description="Port of the preview server.")
+    preview_url: str = Field(
+        "",
+        description="Address of the preview server as browsers reach it; empty: loopback.",
+    )
+
+    models_dir: Path | None = Field(
+        None, description="Folder of model weights; empty: DAM_HOME/models."
+    )
+    clip_model: str = Field("", description="Image-text model; empty: the profile's.")
+    face_model: str = Field("", description="Face recogniser; empty: the profile's.")
+    speech_model: str = Field("", description="Speech model; empty: the profile's.")
+    device: str = Field("cpu", description="Torch device of the models.")
+    torch_threads: int = Field(0, ge=0, description="Threads of a model; 0: one per core.")
+    clip_batch: int = Field(32, ge=1, description="Pictures encoded at once.")
+    clip_precision: Literal["fp32", "bf16"] = Field("fp32", description="Number format of CLIP.")
+
+    decoder_memory_mb: int = Field(6144, ge=512, description="Memory limit of a decoder child.")
+    decoder_stall_s: float = Field(60.0, gt=0, description="Seconds without progress: give up.")
+    max_megapixels: float = Field(400.0, gt=0, description="Largest picture that is decoded.")
+    shot_threshold: float = Field(
+        3.0,
+        gt=0,
+        description="How much a frame must stand out from its neighbours to be a cut.",
+    )
+    keyframe_gap_s: float = Field(5.0, gt=0, description="Longest span without a keyframe.")
+    keyframe_change: float = Field(
+        0.12,
+        gt=0,
+        le=1,
+        description="Share of change in the picture that earns a new keyframe.",
+    )
+    keyframes_per_minute: int = Field(20, ge=1, description="Most keyframes kept in a minute.")
+    keyframe_px: int = Field(1280, ge=224, description="Longest side of a stored keyframe.")
+    poster_px: int = Field(640, ge=64, le=700, description="Longest side of a poster.")
+    face_confidence: float = Field(0.9, ge=0, le=1, description="Least confidence of a face.")
+    speech: bool = Field(True, description="Whether speech is transcribed at all.")
+    speech_language: str = Field("", description="Language code of the speech; empty: detected.")
+    speech_window_s: float = Field(600.0, gt=10, description="Longest piece given to the model.")
+
+    batch_files: int = Field(50, ge=1, description="Most files in one run.")
+    batch_mb: int = Field(20_000, ge=1, description="Most original megabytes in one run.")
+    group_files: int = Field(16, ge=1, description="Files that go through the models together.")
+    lease_s: float = Field(900.0, gt=1, description="Seconds after which a silent lease expires.")
+    max_attempts: int = Field(3, ge=1, description="Tries of a retryable failure.")
+
+    settle_s: float = Field(5.0, ge=0, description="Age a file must have before it is believed.")
+    sensor_interval_s: int = Field(30, ge=1, description="Seconds between looks at the sources.")
+    sensor_step_files: int = Field(
+        2000, ge=1, description="Files the sensor looks into (hashes) in one look."
+    )
+    disappearance_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of a source that may vanish at once and be believed.",
+    )
+    exclude: tuple[str, ...] = Field(
+        (), description="Glob patterns of paths below a source that are left out."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put `dam.toml` of the home under the environment's variables."""
+        home = Path(init_settings().get("home") or _home_from_environment())
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=home / SETTINGS_FILE)
+        return init_settings, env_settings, toml
+
+    @property
+    def weights_dir(self) -> Path:
+        """The folder of model weights."""
+        return self.models_dir or self.home / "models"
+
+    @property
+    def preview_address(self) -> str:
+        """The preview server's address without a trailing slash."""
+        return (self.preview_url or f"http://127.0.0.1:{self.preview_port}").rstrip("/")
+
+
+def load_settings(home: Path | None = None) -> Settings:
+    """Read the settings of `home`, or of `DAM_HOME`; raises ConfigurationError naming each fault."""
+    try:
+        settings = Settings(home=home) if home else Settings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(p) for p in e['loc'])}: {e['msg']}" for e in error.errors()
+        )
+        raise ConfigurationError(
+            f"The settings cannot be used ({faults}). Mend the DAM_* variable or {SETTINGS_FILE}."
+        ) from error
+    except ValueError as error:
+        raise ConfigurationError(f"{SETTINGS_FILE} cannot be read: {error}. Mend it.") from error
+    return settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+
+
+def _home_from_environment() -> Path:
+    value = os.environ.get("DAM_HOME")
+    return Path(value).expanduser() if value else user_data_path("dam_pipeline")

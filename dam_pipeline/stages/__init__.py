@@ -1,0 +1,36 @@
+"""The stages: what is done with every media file, each in a file of its own.
+
+A stage is a name, a level, inputs, a version and a function from files to outcomes. To add one,
+write its module and name it in `STAGES`; assets, states, retries, status and lineage follow.
+"""
+
+from dam_pipeline.stages import (
+    checksum,
+    clip_embeddings,
+    face_embeddings,
+    keyframes,
+    poster,
+    probe,
+    scenes,
+    search_index,
+    shots,
+    transcript,
+)
+from dam_pipeline.stages.stage import Stage
+
+STAGES: dict[str, Stage] = {
+    stage.name: stage
+    for stage in (
+        probe.STAGE,
+        checksum.STAGE,
+        poster.STAGE,
+        shots.STAGE,
+        keyframes.STAGE,
+        clip_embeddings.STAGE,
+        face_embeddings.STAGE,
+        transcript.STAGE,
+        scenes.STAGE,
+        search_index.STAGE,
+    )
+}
+"""All stages by name, each after its inputs."""

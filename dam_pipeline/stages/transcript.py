@@ -1,0 +1,52 @@
+"""L1: the words that are spoken, on the file's own time axis."""
+
+import os
+from dataclasses import asdict
+
+import numpy as np
+import pyarrow as pa
+
+from dam_pipeline import schemas
+from dam_pipeline.records import State
+from dam_pipeline.stages.outcome import Outcome
+from dam_pipeline.stages.stage import Stage, each
+from dam_pipeline.stages.work import Toolbox, Work
+
+SAMPLES_FILE = "samples.f32"
+
+
+def _run(work: Work, tools: Toolbox) -> Outcome:
+    if not work.probe.has_audio:
+        return Outcome.empty("no sound in this file")
+    if not tools.settings.speech:
+        return Outcome.empty("speech is switched off (DAM_SPEECH)")
+    model = tools.speech
+    path = work.scratch / SAMPLES_FILE
+    track = tools.decoder.audio(work.path, path)
+    if track is None or track.samples == 0:
+        return Outcome.empty("the sound has no samples", model=model.ref)
+    samples = np.memmap(path, dtype="<f4", mode="r", shape=(track.samples,))
+    transcript = model.transcribe(samples, work.progress)
+    del samples
+    os.unlink(path)
+    if not transcript.segments:
+        reason = "; ".join(filter(None, ("no speech found", track.partial)))
+        return Outcome.empty(reason, model=model.ref)
+    table = pa.Table.from_pylist([asdict(s) for s in transcript.segments], schemas.TRANSCRIPT)
+    result = {"language": transcript.language, "speech_s": transcript.speech_s}
+    return Outcome(
+        State.DONE, track.partial, result=result, table=table, model=model.ref, also=model.also
+    )
+
+
+STAGE = Stage(
+    name="transcript",
+    level="L1",
+    version=1,
+    description="What is said and when: segments and words with their times, in the language heard.",
+    run=each(_run),
+    inputs=("probe",),
+    settings=("speech", "speech_language", "speech_window_s"),
+    models=("speech",),
+    kinds=("whisper", "parquet"),
+)

@@ -1,0 +1,166 @@
+"""What a stage works with: one file (`Work`) and the opened tools of a home (`Toolbox`)."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import pyarrow as pa
+
+from dam_pipeline.catalogue.catalogue import Catalogue, open_catalogue
+from dam_pipeline.errors import SourceChanged, SourceUnavailable
+from dam_pipeline.identity import uri_to_path
+from dam_pipeline.media.decoder import Decoder
+from dam_pipeline.media.probing import Prober
+from dam_pipeline.models import (
+    FaceModel,
+    ImageTextModel,
+    SpeechModel,
+    open_face,
+    open_image_text,
+    open_speech,
+)
+from dam_pipeline.records import Json, Location, Look, Media, Probe, StageRow
+from dam_pipeline.settings import Settings
+from dam_pipeline.stores.derived import DerivedFiles
+from dam_pipeline.stores.vectors import VectorStore, open_vector_store
+
+
+class Toolbox:
+    """Everything opened under one home; models, decoder and store are opened at first use."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue, resources: ExitStack) -> None:
+        self.settings = settings
+        self.catalogue = catalogue
+        self.derived = DerivedFiles(settings.home)
+        self.tell_progress: Callable[[str, float], None] = lambda _key, _share: None
+        self.tell_finished: Callable[[str, str, str], None] = lambda _key, _stage, _state: None
+        self._resources = resources
+
+    @classmethod
+    @contextmanager
+    def open(cls, settings: Settings) -> Iterator[Self]:
+        """Open the catalogue now and the rest when asked; closes all at the end."""
+        with ExitStack() as resources:
+            catalogue = resources.enter_context(open_catalogue(settings.home))
+            yield cls(settings, catalogue, resources)
+
+    @cached_property
+    def prober(self) -> Prober:
+        """Reader of headers and embedded metadata."""
+        return self._resources.enter_context(Prober())
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """The child process that decodes."""
+        return self._resources.enter_context(Decoder(self.settings))
+
+    @cached_property
+    def store(self) -> VectorStore:
+        """The vector store; raises StoreUnavailable."""
+        return open_vector_store(self.settings)
+
+    @cached_property
+    def image_text(self) -> ImageTextModel:
+        """The active image-text model; raises WeightsMissing."""
+        return open_image_text(self.settings)
+
+    @cached_property
+    def face(self) -> FaceModel:
+        """The face detector and recogniser; raises WeightsMissing."""
+        return open_face(self.settings)
+
+    @cached_property
+    def speech(self) -> SpeechModel:
+        """The speech model behind its voice gate; raises WeightsMissing."""
+        return open_speech(self.settings)
+
+    @cached_property
+    def scratch(self) -> Path:
+        """A folder of this process for unfinished files, on the disk of the derived files."""
+        parent = self.settings.home / "scratch"
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
+        self._resources.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+
+class Work:
+    """One media file on its way through the stages of a batch."""
+
+    def __init__(
+        self, media: Media, location: Location | None, rows: Mapping[str, StageRow], tools: Toolbox
+    ) -> None:
+        self.media = media
+        self.location = location
+        self.rows = dict(rows)
+        self.look: Look | None = None
+        self._tools = tools
+
+    @property
+    def path(self) -> Path:
+        """Where the original is; raises SourceUnavailable when it is nowhere at present."""
+        if self.location is None:
+            raise SourceUnavailable(
+                f"{self.media.first_name} is at none of its known places. Bring it back or "
+                "`dam ingest` its new place."
+            )
+        return uri_to_path(self.location.uri)
+
+    def check_original(self) -> None:
+        """Raise SourceUnavailable or SourceChanged when the original is not what was registered."""
+        path = self.path
+        try:
+            found = path.stat()
+        except FileNotFoundError as error:
+            raise SourceUnavailable(
+                f"{path} is gone. Bring it back, or ingest its new place, then `dam retry`."
+            ) from error
+        known = self.location
+        if known and (found.st_size, found.st_mtime_ns) != (known.size_bytes, known.mtime_ns):
+            raise SourceChanged(
+                f"{path} changed after it was found. It is taken anew at the next look "
+                "(`dam ingest` does it now)."
+            )
+
+    @property
+    def folder(self) -> Path:
+        """The media's folder of derived files."""
+        return self._tools.derived.folder(self.media.media_id)
+
+    @property
+    def scratch(self) -> Path:
+        """A scratch folder of this media alone; made when asked for."""
+        folder = self._tools.scratch / self.media.media_id
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def probe(self) -> Probe:
+        """The stored probe, which every stage but `probe` and `checksum` may count on."""
+        return Probe.from_json(self.result("probe"))
+
+    def result(self, stage: str) -> Mapping[str, Json]:
+        """The stored small result of an earlier stage; empty when it has none."""
+        stored = self._tools.derived.outcome(self.media.media_id, stage)
+        return stored.result if stored else {}
+
+    def has_rows(self, stage: str) -> bool:
+        """Whether an earlier stage is settled and left a table."""
+        return (self.folder / f"{stage}.parquet").exists()
+
+    def table(self, stage: str) -> pa.Table:
+        """The stored rows of an earlier stage; raises SchemaMismatch."""
+        return self._tools.derived.table(self.media.media_id, stage)
+
+    def progress(self, share: float) -> None:
+        """Tell how much (0–1) of the present stage is done."""
+        self._tools.tell_progress(self.media.partition_key, share)
+
+    def clean(self) -> None:
+        """Delete the scratch files."""
+        shutil.rmtree(self._tools.scratch / self.media.media_id, ignore_errors=True)

@@ -1,0 +1,171 @@
+"""Vector stores: rows of vectors by embedding space and rows of spoken words, found again by both.
+
+A store is an index: everything in it comes from derived files and can be made anew from them
+(`dam rebuild`). One vendor a sibling file; no vendor's library is imported before a store opens.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+import numpy as np
+import pyarrow as pa
+
+from dam_pipeline.errors import ConfigurationError, SchemaMismatch, SpaceMismatch
+from dam_pipeline.records import Space
+from dam_pipeline.settings import Settings
+
+WORDS = "words"  # name of the table of spoken words in `counts`
+
+_WORD_ROWS: list[tuple[str, pa.DataType]] = [
+    ("media_id", pa.string()),
+    ("item", pa.int32()),
+    ("start_s", pa.float64()),
+    ("end_s", pa.float64()),
+    ("text", pa.string()),
+    ("language", pa.string()),
+]
+WORD_ROWS = pa.schema(_WORD_ROWS)
+
+
+def vector_rows(dimension: int) -> pa.Schema:
+    """Schema of the rows that `put` takes: `item` is the index of the keyframe or face."""
+    columns: list[tuple[str, pa.DataType]] = [
+        ("media_id", pa.string()),
+        ("item", pa.int32()),
+        ("time_s", pa.float64()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("vector", pa.list_(pa.float32(), dimension)),
+    ]
+    return pa.schema(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A row near a vector; `score` is the cosine."""
+
+    media_id: str
+    item: int
+    time_s: float
+    start_s: float
+    end_s: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class WordMatch:
+    """A transcript segment that holds the words; `score` is BM25, comparable in one answer only."""
+
+    media_id: str
+    item: int
+    start_s: float
+    end_s: float
+    text: str
+    score: float
+
+
+class VectorStore(Protocol):
+    """What every store does; all methods raise StoreUnavailable when the store does not answer.
+
+    Of a `Space` only name, kind and dimension count. Rows are known by media and item, so putting
+    them again changes nothing, also after a crash in the middle of a put. A process sees its own
+    writes at once and those of others within a second.
+    """
+
+    def put(self, space: Space, media_ids: Collection[str], rows: pa.Table) -> None:
+        """Replace all rows of these media in a space by `rows` (see `vector_rows`).
+
+        Raises SpaceMismatch when the vectors have another dimension than the space, and
+        SchemaMismatch when columns are missing or a row belongs to none of the media.
+        """
+
+    def put_words(self, media_ids: Collection[str], rows: pa.Table) -> None:
+        """Replace all words of these media by `rows` (`WORD_ROWS`); raises SchemaMismatch."""
+
+    def nearest(
+        self, space: Space, vector: np.ndarray, k: int, media_ids: Collection[str] | None = None
+    ) -> list[Match]:
+        """The `k` rows of a space nearest to a vector (d,), best first; only of `media_ids` if given.
+
+        Empty when the space holds nothing. Raises SpaceMismatch for another dimension.
+        """
+
+    def match_words(
+        self, text: str, k: int, media_ids: Collection[str] | None = None
+    ) -> list[WordMatch]:
+        """The `k` best segments that hold every word of `text` in some form, best first."""
+
+    def remove(self, media_ids: Collection[str]) -> None:
+        """Delete all rows of these media, in every space and of words."""
+
+    def counts(self) -> dict[str, int]:
+        """Rows by space name, and under `WORDS` those of words."""
+
+    def spaces(self) -> list[Space]:
+        """The spaces that have a table, by name; floors are not kept here."""
+
+    def media_in(self, space: Space) -> set[str]:
+        """Ids of the media that have rows in a space."""
+
+    def optimise(self) -> None:
+        """Compact and index what was written lately; cheap when that was little."""
+
+    def drop(self) -> None:
+        """Delete all that is in the store."""
+
+    def close(self) -> None:
+        """Let go of connections; the store is not used afterwards."""
+
+
+# Module and class of each store by its name in the settings.
+STORES = {"lancedb": ("dam_pipeline.stores.vectors.lancedb_store", "LanceStore")}
+DEFAULT_STORE = "lancedb"
+
+
+def open_vector_store(settings: Settings, name: str = DEFAULT_STORE) -> VectorStore:
+    """The store of a home; raises ConfigurationError for an unknown name, StoreUnavailable."""
+    if name not in STORES:
+        known = ", ".join(sorted(STORES))
+        raise ConfigurationError(f"There is no vector store {name!r}. Choose one of: {known}.")
+    module, cls = STORES[name]
+    opener = cast(Callable[[Settings], VectorStore], getattr(import_module(module), cls))
+    return opener(settings)
+
+
+def checked_rows(
+    rows: pa.Table, schema: pa.Schema, media_ids: Collection[str]
+) -> tuple[pa.Table, list[str]]:
+    """Rows in exactly this schema, and their ids `media_id:item`; for use by stores.
+
+    Raises SchemaMismatch when a column is missing or of another type, when an id comes twice, or
+    when a row belongs to none of `media_ids`.
+    """
+    try:
+        table = rows.select(schema.names).cast(schema)
+    except (KeyError, ValueError, pa.ArrowException) as error:
+        raise SchemaMismatch(
+            f"Rows for the vector store have columns {rows.schema.names}: {error}. Build them with "
+            "dam_pipeline.search.index_rows."
+        ) from error
+    owners = cast(Sequence[str], table["media_id"].to_pylist())
+    strangers = set(owners).difference(media_ids)
+    if strangers:
+        raise SchemaMismatch(
+            f"Rows for the vector store belong to {', '.join(sorted(strangers)[:3])}, which is not "
+            "among the media that are put. Name every media whose rows are replaced."
+        )
+    ids = [f"{owner}:{item}" for owner, item in zip(owners, table["item"].to_pylist(), strict=True)]
+    if len(set(ids)) != len(ids):
+        raise SchemaMismatch("Rows for the vector store name an item twice. Number items 0, 1, ….")
+    return table, ids
+
+
+def check_dimension(space: Space, found: int, what: str) -> None:
+    """Raise SpaceMismatch unless `found` numbers are what the space's vectors have."""
+    if found != space.dimension:
+        raise SpaceMismatch(
+            f"{what} has {found} numbers, but vectors of the space {space.name} have "
+            f"{space.dimension}. Run `dam retry --stale` to embed with the active model."
+        )

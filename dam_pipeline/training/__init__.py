@@ -1,0 +1,1 @@
+"""Scripts that train the weights this project ships; nothing in the pipeline imports them."""

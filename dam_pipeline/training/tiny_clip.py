@@ -1,0 +1,276 @@
+"""Train the tiny CLIP that ships with the project: drawn shapes and colours, from random weights, on a CPU.
+
+    python -m dam_pipeline.training.tiny_clip --out FOLDER --minutes 40 --seed 0
+
+writes an ordinary Hugging Face folder (weights in float16) with its measured floors in `dam_space.json`. Here belong
+the recipe and the loop. Drawing is in `samples`, wordings, batches and measurements in the siblings.
+
+The losses: symmetrical InfoNCE between pictures and full captions (Radford et al. 2021, arXiv 2103.00020), with
+every fitting caption as a target; the pairwise sigmoid loss (Zhai et al. 2023, arXiv 2303.15343) over short wordings
+too, since it pulls fitting pairs of all lengths over one threshold; InfoNCE between two views of a picture; and
+attributes read from the pooled picture by a linear layer that is thrown away afterwards.
+"""
+
+import argparse
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as nn
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, PreTrainedTokenizerFast
+
+from dam_pipeline.samples.drawing import COLOURS, NUMBERS, SHAPES, Scene, all_scenes
+from dam_pipeline.training.batches import Batch, Batches
+from dam_pipeline.training.captions import FACTS, UNKNOWN_WORD, vocabulary
+from dam_pipeline.training.measurement import Encoder, measure, write_measurements
+from dam_pipeline.training.pictures import INPUT_SIDE
+
+HELD_OUT = 324
+"""Scenes of the 1,080 that training never sees."""
+SPLIT_SEED = 20
+"""Which scenes are held out; fixed, so that every run and every test mean the same ones."""
+LONGEST_QUERY = 24
+"""Tokens of the longest text, including start and end."""
+COPIES = 24
+"""Pictures drawn of each training scene."""
+
+SPECIAL_WORDS = ("<pad>", UNKNOWN_WORD, "<bos>", "<eos>")
+PAD, UNKNOWN, START, END = range(4)
+CHECKPOINT_EVERY_S = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a run can vary."""
+
+    minutes: float
+    seed: int
+    threads: int
+    patch: int = 8
+    width: int = 128
+    layers: int = 5
+    heads: int = 4
+    widening: int = 3
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.05
+    warm_up_steps: int = 60
+
+
+def split_scenes() -> tuple[list[Scene], list[Scene]]:
+    """The scenes for training and the held-out ones."""
+    scenes = list(all_scenes())
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(scenes))
+    return [scenes[place] for place in order[HELD_OUT:]], [
+        scenes[place] for place in order[:HELD_OUT]
+    ]
+
+
+def build_model(recipe: Recipe) -> CLIPModel:
+    """A CLIP with random weights, small enough to ship."""
+    shared = {"projection_dim": 64, "attention_dropout": 0.0}
+    text = {
+        "vocab_size": len(SPECIAL_WORDS) + len(vocabulary()),
+        "hidden_size": 96,
+        "intermediate_size": 384,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": LONGEST_QUERY,
+        "pad_token_id": PAD,
+        "bos_token_id": START,
+        "eos_token_id": END,
+    }
+    vision = {
+        "hidden_size": recipe.width,
+        "intermediate_size": recipe.width * recipe.widening,
+        "num_hidden_layers": recipe.layers,
+        "num_attention_heads": recipe.heads,
+        "image_size": INPUT_SIDE,
+        "patch_size": recipe.patch,
+    }
+    return CLIPModel(
+        CLIPConfig(text_config=text | shared, vision_config=vision | shared, projection_dim=64)
+    )
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer of whole words, in lower case; any other word becomes `<unk>`."""
+    words = {word: place for place, word in enumerate((*SPECIAL_WORDS, *vocabulary()))}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token=UNKNOWN_WORD))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<bos> $A <eos>", special_tokens=[("<bos>", START), ("<eos>", END)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=LONGEST_QUERY,
+        pad_token="<pad>",
+        unk_token=UNKNOWN_WORD,
+        bos_token="<bos>",
+        eos_token="<eos>",
+    )
+
+
+def build_image_processor() -> CLIPImageProcessor:
+    """The usual preparation for CLIP, at the network's size; values end between -1 and 1."""
+    return CLIPImageProcessor(
+        size={"shortest_edge": INPUT_SIDE},
+        crop_size={"height": INPUT_SIDE, "width": INPUT_SIDE},
+        image_mean=[0.5, 0.5, 0.5],
+        image_std=[0.5, 0.5, 0.5],
+    )
+
+
+class Trainer:
+    """One network in training, with the parts that are thrown away afterwards."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        """Random weights from the recipe's seed."""
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        self.tokenizer = build_tokenizer()
+        self.model = build_model(recipe)
+        self._attributes = torch.nn.Linear(recipe.width, len(FACTS))
+        # Scale (as a logarithm) and offset of the sigmoid loss; start values as in SigLIP, softened for a small batch.
+        self._threshold = torch.nn.Parameter(torch.tensor([math.log(10.0), -5.0]))
+        weights = [weight for weight in self.model.parameters() if weight.ndim > 1]
+        others = [weight for weight in self.model.parameters() if weight.ndim <= 1]
+        others += [*self._attributes.parameters(), self._threshold]
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": weights, "weight_decay": recipe.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            betas=(0.9, 0.98),
+        )
+        self.steps = 0
+
+    def step(self, batch: Batch, share_done: float) -> float:
+        """Learn from one batch; the loss. The rate follows a cosine over `share_done` (0 to 1) after a warm-up."""
+        warm = min(1.0, (self.steps + 1) / self.recipe.warm_up_steps)
+        rate = (
+            self.recipe.learning_rate
+            * warm
+            * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * share_done)))
+        )
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        loss = self._loss(batch)
+        self._optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self._optimizer.step()
+        self.steps += 1
+        return loss.item()
+
+    def _loss(self, batch: Batch) -> torch.Tensor:
+        """The sum of the four losses of the module's docstring."""
+        first = len(batch.fit)
+        pixels = torch.from_numpy(batch.pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+        pooled = self.model.vision_model(pixel_values=pixels).pooler_output
+        pictures = nn.normalize(self.model.visual_projection(pooled), dim=-1)
+        tokens = self.tokenizer(
+            [wording.text for wording in batch.wordings], padding=True, return_tensors="pt"
+        )
+        texts = nn.normalize(self.model.get_text_features(**tokens).pooler_output, dim=-1)
+        fit, same = torch.from_numpy(batch.fit).float(), torch.from_numpy(batch.same).float()
+        scale = self.model.logit_scale.exp().clamp(max=100)
+        cosines = pictures[:first] @ texts.T
+        full = cosines[:, :first] * scale
+        captions = (
+            _cross_entropy(full, fit[:, :first]) + _cross_entropy(full.T, fit[:, :first].T)
+        ) / 2
+        views = _cross_entropy(pictures[first:] @ pictures[:first].T * scale, same)
+        logits = cosines * self._threshold[0].exp() + self._threshold[1]
+        wrong = nn.binary_cross_entropy_with_logits(logits, fit, reduction="none")
+        # Fitting pairs are about one in twenty: each side gets its own mean.
+        pairs = (wrong * fit).sum() / fit.sum() + 3 * (wrong * (1 - fit)).sum() / (1 - fit).sum()
+        return (
+            captions
+            + pairs
+            + 0.3 * views
+            + self._attribute_loss(pooled[:first], torch.from_numpy(batch.facts))
+        )
+
+    def _attribute_loss(self, pooled: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
+        """How badly a linear layer reads count, colour, shape and background of the scenes from the pooled picture."""
+        scenes = facts[:, : len(NUMBERS)].sum(1) > 0
+        read, loss, start = self._attributes(pooled[scenes]), pooled.new_zeros(()), 0
+        for size in (len(NUMBERS), len(COLOURS), len(SHAPES), len(COLOURS)):
+            loss = loss + nn.cross_entropy(
+                read[:, start : start + size], facts[scenes, start : start + size]
+            )
+            start += size
+        return loss
+
+    def save(self, folder: Path) -> None:
+        """Write the network as float16, its tokenizer and its preparation of pictures."""
+        half = CLIPModel(self.model.config).half()
+        half.load_state_dict(self.model.state_dict())
+        half.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        build_image_processor().save_pretrained(folder)
+
+
+def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of rows whose targets, zeros and ones, share the probability evenly."""
+    return nn.cross_entropy(logits, targets / targets.sum(1, keepdim=True))
+
+
+def train(recipe: Recipe, out: Path) -> None:
+    """Train for the recipe's minutes, saving now and then, and leave the folder with its measurements."""
+    torch.set_num_threads(recipe.threads)
+    training, held_out = split_scenes()
+    batches = Batches(training, COPIES, recipe.seed)
+    trainer = Trainer(recipe)
+    size = sum(weight.numel() for weight in trainer.model.parameters())
+    print(
+        f"{size / 1e6:.2f} M parameters, {len(training)} scenes to learn, {len(held_out)} held out",
+        flush=True,
+    )
+    start = time.monotonic()
+    next_save_s, running = CHECKPOINT_EVERY_S, float("nan")
+    while (elapsed_s := time.monotonic() - start) < recipe.minutes * 60:
+        loss = trainer.step(batches.draw(), elapsed_s / (recipe.minutes * 60))
+        running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
+        if elapsed_s > next_save_s:
+            next_save_s += CHECKPOINT_EVERY_S
+            _finish(
+                trainer,
+                held_out,
+                out,
+                f"{elapsed_s:.0f} s, step {trainer.steps}, loss {running:.3f}",
+            )
+    _finish(trainer, held_out, out, f"done, step {trainer.steps}, loss {running:.3f}")
+
+
+def _finish(trainer: Trainer, held_out: list[Scene], out: Path, note: str) -> None:
+    """Save, measure what was saved (float16 rounding included), write and print the figures."""
+    trainer.save(out)
+    figures = measure(Encoder(out), held_out)
+    write_measurements(figures, out)
+    print(f"{note}: {figures.summary}", flush=True)
+
+
+def main() -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(
+        description="Train the tiny CLIP that ships with dam_pipeline."
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the checkpoint to")
+    parser.add_argument(
+        "--minutes", type=float, default=40, help="training time, without drawing and measuring"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    train(Recipe(options.minutes, options.seed, options.threads), options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""What all tests share: the sample library, homes of their own, and no ERROR log unnoticed."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from dam_pipeline.samples.contents import SampleFile
+from dam_pipeline.samples.library import make_library
+from dam_pipeline.settings import Settings, load_settings
+
+# Two workers on two cores: one thread each is faster than two that wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Whoever runs the tests may have a library: no test may touch it, or go by its settings.
+for _name in [name for name in os.environ if name.startswith("DAM_") or name == "DAGSTER_HOME"]:
+    del os.environ[_name]
+os.environ["DAM_HOME"] = "/dev/null/every-test-sets-its-own-home"
+# No test may reach for a model hub, even where there is a network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture
+def expected_error_logs() -> list[str]:
+    """Regular expressions of the ERROR logs that belong to the test; append to it."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def _unexpected_errors_fail(
+    caplog: pytest.LogCaptureFixture, expected_error_logs: list[str]
+) -> Iterator[None]:
+    """Fail a test during which an ERROR was logged that it did not expect."""
+    yield
+    errors = [
+        record.getMessage()
+        for phase in ("setup", "call")
+        for record in caplog.get_records(phase)
+        if record.levelno >= logging.ERROR
+    ]
+    unexpected = [
+        error
+        for error in errors
+        if not any(re.search(pattern, error) for pattern in expected_error_logs)
+    ]
+    if unexpected:
+        pytest.fail("Logged as ERROR, but not expected: " + "; ".join(unexpected))
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this run of the tests share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_library(shared_folder: Path) -> dict[str, SampleFile]:
+    """The sample library, made once: name → file with its truth. Read it only."""
+    with FileLock(shared_folder / "library.lock"):
+        return {sample.name: sample for sample in make_library(shared_folder / "library")}
+
+
+@pytest.fixture
+def dam_home(tmp_path: Path, shared_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of this test's own for the profile `bundled`, set in the environment; not made yet.
+
+    Weights that are put together from packages lie in a folder that all tests share.
+    """
+    home = tmp_path / "home"
+    for name, value in {
+        "DAM_HOME": home,
+        "DAM_PROFILE": "bundled",
+        "DAM_MODELS_DIR": shared_folder / "models",
+        "DAM_TORCH_THREADS": 1,
+        "DAM_SETTLE_S": 0,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    return home
+
+
+@pytest.fixture
+def settings(dam_home: Path) -> Settings:
+    """The settings of `dam_home`."""
+    return load_settings()

@@ -1,0 +1,130 @@
+"""The sensor of the watched sources: new, moved, changed and lost files."""
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from dam_pipeline.assets.lineage import observe_sidecars
+from dam_pipeline.catalogue.pending_work import never_run
+from dam_pipeline.catalogue.registry import Source, list_sources
+from dam_pipeline.catalogue.watching import Afoot, Watched, watch
+from dam_pipeline.records import Media
+from dam_pipeline.settings import Settings
+from dam_pipeline.stages.work import Toolbox
+from resources.library import LibraryResource
+from sensors.requests import (
+    INGEST,
+    due,
+    ingest_requests,
+    is_foreground_run_under_way,
+    keys_under_way,
+)
+
+UNSTARTED_AFTER_S = 300.0
+"""A file registered this long ago that no run has taken up is requested again."""
+
+AGAIN_EVERY_S = 900
+"""The same range is requested again for that reason once in this time."""
+
+
+def build_media_folders(
+    settings: Settings, unstarted_after_s: float = UNSTARTED_AFTER_S
+) -> dg.SensorDefinition:
+    """The sensor that looks at the sources of this home every `sensor_interval_s`."""
+    afoot = Afoot()
+
+    @dg.sensor(
+        name="media_folders",
+        job_name=INGEST,
+        minimum_interval_seconds=settings.sensor_interval_s,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Looks at the folders of `dam source list`, registers what is new, moved, changed or "
+            "gone, and starts one run for several new files."
+        ),
+    )
+    def media_folders(
+        context: dg.SensorEvaluationContext, library: LibraryResource
+    ) -> dg.SensorResult:
+        with library.open() as tools:
+            sources, cursor = _in_turn(list_sources(tools.settings.home), context.cursor)
+            watched = watch(sources, tools.catalogue, tools.derived, tools.settings, afoot)
+            _tell(context, watched)
+            requests = _requests(context.instance, tools, watched, unstarted_after_s)
+        if requests:
+            return dg.SensorResult(run_requests=requests, cursor=cursor)
+        return dg.SensorResult(skip_reason=_why_nothing(sources, watched), cursor=cursor)
+
+    return media_folders
+
+
+def unstarted(
+    tools: Toolbox, instance: dg.DagsterInstance, older_than_s: float = UNSTARTED_AFTER_S
+) -> list[Media]:
+    """Registered media that no run has taken up: without state, lease, or run that will come.
+
+    While a command such as `dam ingest` works through its list in the foreground, none are.
+    """
+    before = (datetime.now(UTC) - timedelta(seconds=older_than_s)).isoformat()
+    media = never_run(tools.catalogue, before, tools.settings.sensor_step_files)
+    if not media or is_foreground_run_under_way(instance):
+        return []
+    busy = keys_under_way(instance)
+    leased = {media_id for media_id, _stage in tools.catalogue.states.running()}
+    return [m for m in media if m.partition_key not in busy and m.media_id not in leased]
+
+
+def _requests(
+    instance: dg.DagsterInstance, tools: Toolbox, watched: Watched, unstarted_after_s: float
+) -> list[dg.RunRequest]:
+    observe_sidecars(instance, [m for m in watched.new if m.sidecar_version] + watched.sidecars)
+    fresh = {m.media_id: m for m in watched.new}
+    known = [*watched.sidecars, *watched.returned]
+    wanted = fresh | {m.media_id: m for m in due(tools, known)}
+    requests = ingest_requests(instance, list(wanted.values()), tools.settings)
+    left_over = [
+        m for m in unstarted(tools, instance, unstarted_after_s) if m.media_id not in wanted
+    ]
+    bucket = f"again-{int(time.time() // AGAIN_EVERY_S)}"
+    return requests + ingest_requests(instance, left_over, tools.settings, bucket)
+
+
+def _in_turn(sources: list[Source], cursor: str | None) -> tuple[list[Source], str]:
+    """The sources with another one first than at the last tick, and the cursor for the next.
+
+    One that takes all of a tick's time must not starve the others.
+    """
+    names = sorted(source.name for source in sources)
+    last = _last_first(cursor)
+    first = next((name for name in names if name > last), names[0] if names else "")
+    ordered = sorted(sources, key=lambda source: (source.name < first, source.name))
+    return ordered, json.dumps({"version": 1, "first": first})
+
+
+def _last_first(cursor: str | None) -> str:
+    try:
+        return str(json.loads(cursor or "{}").get("first", ""))
+    except (ValueError, AttributeError):
+        return ""
+
+
+def _tell(context: dg.SensorEvaluationContext, watched: Watched) -> None:
+    for refusal in watched.refusals:
+        context.log.warning(refusal)
+    for note in watched.notes:
+        context.log.info(note)
+
+
+def _why_nothing(sources: list[Source], watched: Watched) -> str:
+    if not sources:
+        return "No source is watched. Add one: `dam source add FOLDER`."
+    if watched.refusals:
+        return " ".join(watched.refusals)
+    words = [f"{watched.files} files in {len(sources)} sources, none new"]
+    if watched.waiting:
+        words.append(f"{watched.waiting} still settling or being read")
+    if watched.unread:
+        words.append(f"{watched.unread} left for the next look")
+    return "; ".join([*words, *watched.notes])

@@ -1,0 +1,100 @@
+"""From media to run requests: partitions first, then one run a contiguous range of keys."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from dam_pipeline.partitions import (
+    ONE_KEY,
+    RANGE_START,
+    add_keys,
+    keys_in_runs,
+    range_tags,
+    run_ranges,
+)
+from dam_pipeline.records import Media
+from dam_pipeline.settings import Settings
+from dam_pipeline.stages.freshness import due_stages, stage_versions, verdicts
+from dam_pipeline.stages.work import Toolbox
+
+INGEST = "ingest"
+GRAPH = "graph"
+JOB_TAG = "dam/job"
+PROCESS_TAG = "dam/process"  # a run in the foreground, of `dam ingest` or `dam retry`
+UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+CALLED_OFF_FOR = timedelta(days=1)  # what a person cancelled is not asked for again before
+
+
+def ingest_requests(
+    instance: dg.DagsterInstance, media: Sequence[Media], settings: Settings, key_suffix: str = ""
+) -> list[dg.RunRequest]:
+    """Run requests for the job `ingest`; media that are no partitions yet become partitions.
+
+    Ranges follow the order of the keys as it is after they were added, so that no run takes in keys
+    of another writer. With `key_suffix`, the same range is requested once only under that suffix.
+    """
+    sizes = {one.partition_key: one.size_bytes for one in media}
+    all_keys = add_keys(instance, list(sizes))
+    return [
+        dg.RunRequest(
+            run_key=f"{keys[0]}..{keys[-1]}@{key_suffix}" if key_suffix else None,
+            job_name=INGEST,
+            tags={**range_tags(keys), JOB_TAG: INGEST},
+        )
+        for keys in run_ranges(all_keys, sizes, settings.batch_files, settings.batch_mb)
+    ]
+
+
+def keys_under_way(instance: dg.DagsterInstance) -> set[str]:
+    """Keys that some run has or will have, and those whose run a person has just called off."""
+    since = datetime.now(UTC) - CALLED_OFF_FOR
+    filters = (
+        dg.RunsFilter(statuses=UNDER_WAY),
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.CANCELED], created_after=since),
+    )
+    tags = [record.dagster_run.tags for f in filters for record in instance.get_run_records(f)]
+    about_media = [one for one in tags if RANGE_START in one or ONE_KEY in one]
+    if not about_media:
+        return set()
+    return keys_in_runs(add_keys(instance, []), about_media)
+
+
+def is_ingest_under_way(instance: dg.DagsterInstance) -> bool:
+    """Whether any run over media files is queued or running, whatever started it."""
+    runs = (
+        record.dagster_run for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY))
+    )
+    return any(RANGE_START in run.tags or ONE_KEY in run.tags for run in runs)
+
+
+def is_foreground_run_under_way(instance: dg.DagsterInstance) -> bool:
+    """Whether a command works through a list of its own, of which the later runs do not exist yet."""
+    runs = (
+        record.dagster_run for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY))
+    )
+    return any(PROCESS_TAG in run.tags for run in runs)
+
+
+def due(tools: Toolbox, media: Sequence[Media]) -> list[Media]:
+    """Those of the media that a run would bring further (see `freshness.due_stages`)."""
+    if not media:
+        return []
+    rows = tools.catalogue.states.of([one.media_id for one in media])
+    versions = stage_versions(tools.settings)
+    running = tools.catalogue.states.running()
+    return [
+        one
+        for one in media
+        if due_stages(
+            rows[one.media_id],
+            verdicts(one, rows[one.media_id], versions, running),
+            tools.settings.max_attempts,
+        )
+    ]
