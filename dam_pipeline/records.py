@@ -133,6 +133,11 @@ class Probe:
         return cls(**values)
 
     @property
+    def has_picture(self) -> bool:
+        """Whether there is anything to see: a video stream, or the photograph itself."""
+        return self.has_video or self.kind is MediaKind.IMAGE
+
+    @property
     def essence(self) -> dict[str, Json]:
         """The fields that decide what decoding gives; words, places and ratings are not in it."""
         document = self.to_json()

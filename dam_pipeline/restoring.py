@@ -4,8 +4,9 @@ Used by `dam rebuild` and `dam doctor`. Only what Dagster does not know is repor
 costs a few reads. Nothing here runs a stage.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import dagster as dg
 
@@ -19,9 +20,13 @@ from dam_pipeline.partitions import PARTITIONS, add_keys
 from dam_pipeline.records import Media, StageRow, State
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.engine import Finished
+from dam_pipeline.stages.freshness import inputs_of
+from dam_pipeline.stages.stage import Stage
 from dam_pipeline.stages.work import Toolbox
 
 DATA_VERSION = "dagster/data_version"
+INPUT_EVENT_POINTER = "dagster/input_event_pointer"
+BEFORE_ALL = -1  # points before every event: any event of the input is newer
 WITH_RESULT = (State.DONE, State.EMPTY)
 
 Tell = Callable[[int, str], None]
@@ -29,10 +34,14 @@ Tell = Callable[[int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Unheard:
-    """A result of a stage that Dagster does not know, or knows in an older form."""
+    """A result of a stage that Dagster does not know, or knows in an older form.
+
+    `is_made_from_present` says of each input whether the result was made from it as it is now.
+    """
 
     media: Media
     row: StageRow
+    is_made_from_present: Mapping[str, bool]
 
 
 def missing_keys(instance: dg.DagsterInstance, catalogue: Catalogue) -> list[str]:
@@ -68,7 +77,7 @@ def unheard_results(instance: dg.DagsterInstance, catalogue: Catalogue) -> list[
             if row is None or row.state not in WITH_RESULT:
                 continue
             if heard.get(one.partition_key) != row.data_version:
-                found.append(Unheard(one, row))
+                found.append(Unheard(one, row, _present_inputs(one, rows[one.media_id], stage)))
     return found
 
 
@@ -86,17 +95,22 @@ def restore_results(
     tell: Tell = lambda _done, _note: None,
 ) -> None:
     """Report results as materialisations of no run, in the order given."""
-    for number, one in enumerate(unheard, start=1):
-        finished = Finished(one.media, one.row.stage, one.row, fresh=True)
-        instance.report_runless_asset_event(
-            dg.AssetMaterialization(
-                one.row.stage,
-                partition=one.media.partition_key,
-                metadata=describe(finished, tools),
-                tags=version_tags(finished),
+    number = 0
+    for stage, group in groupby(unheard, key=lambda one: one.row.stage):
+        results = list(group)
+        pointers = _pointers(instance, STAGES[stage])
+        for one in results:
+            number += 1
+            finished = Finished(one.media, stage, one.row, fresh=True)
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(
+                    stage,
+                    partition=one.media.partition_key,
+                    metadata=describe(finished, tools),
+                    tags=version_tags(finished) | _pointer_tags(one, pointers),
+                )
             )
-        )
-        tell(number, f"{one.media.partition_key} {one.row.stage}")
+            tell(number, f"{one.media.partition_key} {stage}")
 
 
 def restore_observations(instance: dg.DagsterInstance, catalogue: Catalogue) -> int:
@@ -118,6 +132,38 @@ def lost_runs(instance: dg.DagsterInstance) -> Iterator[str]:
         owner = record.dagster_run.tags.get(PROCESS_TAG)
         if owner and not is_alive(owner):
             yield record.dagster_run.run_id
+
+
+def _present_inputs(media: Media, rows: Mapping[str, StageRow], stage: str) -> dict[str, bool]:
+    now = inputs_of(STAGES[stage], media, rows)
+    return {name: now.get(name) == version for name, version in rows[stage].inputs.items()}
+
+
+def _pointers(instance: dg.DagsterInstance, stage: Stage) -> dict[str, Mapping[str, int]]:
+    """Storage ids of the newest event of each partition, of each asset that a stage is made from."""
+    materialized = dg.DagsterEventType.ASSET_MATERIALIZATION
+    found = {
+        name: instance.get_latest_storage_id_by_partition(dg.AssetKey(name), materialized)
+        for name in (*stage.inputs, *stage.enrichments)
+    }
+    if not found:
+        observed = dg.DagsterEventType.ASSET_OBSERVATION
+        found["original"] = instance.get_latest_storage_id_by_partition(ORIGINAL, observed)
+    return found
+
+
+def _pointer_tags(one: Unheard, pointers: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """Tags that say which events of its inputs a result was made from.
+
+    Dagster takes a result for stale when an input has a newer event of another version.
+    """
+    key = one.media.partition_key
+    return {
+        f"{INPUT_EVENT_POINTER}/{name}": str(
+            ids.get(key, BEFORE_ALL) if one.is_made_from_present.get(name) else BEFORE_ALL
+        )
+        for name, ids in pointers.items()
+    }
 
 
 def _versions(

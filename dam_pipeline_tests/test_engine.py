@@ -14,10 +14,10 @@ from dam_pipeline.catalogue.discovery import discover
 from dam_pipeline.records import StageRow, State
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES
-from dam_pipeline.stages.engine import run_stages
+from dam_pipeline.stages.engine import BatchReport, run_stages
 from dam_pipeline.stages.freshness import due_stages, stage_versions, verdicts
 from dam_pipeline.stages.work import Toolbox
-from dam_pipeline_tests.clips import make_clip
+from dam_pipeline_tests.clips import encode, shots
 
 QUICK = ("probe", "checksum", "poster", "shots", "keyframes")
 
@@ -30,12 +30,20 @@ def originals(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tools(dam_settings: Settings) -> Iterator[Toolbox]:
-    with Toolbox.open(dam_settings) as opened:
+def tools(settings: Settings) -> Iterator[Toolbox]:
+    with Toolbox.open(settings) as opened:
         yield opened
 
 
-def ingest(tools: Toolbox, folder: Path, stages=QUICK, run_id: str = "run-1"):
+def make_clip(path: Path, seconds: int, seed: int = 0) -> None:
+    """A clip of one cut; another seed is another clip."""
+    half = 12 * seconds + seed
+    encode(path, shots([half, half]))
+
+
+def ingest(
+    tools: Toolbox, folder: Path, stages: tuple[str, ...] = QUICK, run_id: str = "run-1"
+) -> BatchReport:
     discover([folder], tools.catalogue, tools.derived, tools.settings)
     ids = [media.media_id for media in tools.catalogue.all_media()]
     return run_stages(tools, ids, stages, run_id)
@@ -87,7 +95,7 @@ def test_a_setting_makes_exactly_its_dependants_stale(tools: Toolbox, originals:
 
 
 def test_a_dependant_whose_inputs_stayed_the_same_is_only_stamped(
-    tools: Toolbox, originals: Path, monkeypatch: pytest.MonkeyPatch
+    tools: Toolbox, originals: Path
 ) -> None:
     make_clip(originals / "good.mp4", seconds=1)
     ingest(tools, originals)
@@ -102,10 +110,10 @@ def test_a_dependant_whose_inputs_stayed_the_same_is_only_stamped(
 
 
 def test_missing_weights_block_without_an_attempt_and_resume(
-    dam_settings: Settings, originals: Path
+    settings: Settings, originals: Path
 ) -> None:
     make_clip(originals / "good.mp4", seconds=1)
-    without = dam_settings.model_copy(update={"clip_model": str(originals / "nowhere")})
+    without = settings.model_copy(update={"clip_model": str(originals / "nowhere")})
     stages = (*QUICK, "clip_embeddings")
     with Toolbox.open(without) as tools:
         ingest(tools, originals, stages)
@@ -113,11 +121,11 @@ def test_missing_weights_block_without_an_attempt_and_resume(
         assert blocked.state is State.BLOCKED
         assert blocked.attempts == 0
         assert "dam models" in blocked.reason
-    with Toolbox.open(dam_settings) as tools:
+    with Toolbox.open(settings) as tools:
         media = tools.catalogue.all_media()[0]
         rows = tools.catalogue.states.of([media.media_id])[media.media_id]
-        seen = verdicts(media, rows, stage_versions(dam_settings), {})
-        assert "clip_embeddings" in due_stages(rows, seen, dam_settings.max_attempts)
+        seen = verdicts(media, rows, stage_versions(settings), {})
+        assert "clip_embeddings" in due_stages(rows, seen, settings.max_attempts)
         ingest(tools, originals, stages, run_id="run-2")
         assert states(tools, "good.mp4")["clip_embeddings"] is State.DONE
 
@@ -163,12 +171,12 @@ def test_two_runs_never_work_on_the_same_stage_of_a_file(tools: Toolbox, origina
 
 
 def test_a_run_killed_in_the_middle_keeps_what_is_done_and_is_taken_over_at_once(
-    dam_settings: Settings, originals: Path
+    settings: Settings, originals: Path
 ) -> None:
     for number in range(3):
         make_clip(originals / f"clip{number}.mp4", seconds=2, seed=number)
     child = subprocess.Popen(
-        [sys.executable, "-c", _KILLED_RUN, str(dam_settings.home), str(originals)],
+        [sys.executable, "-c", _KILLED_RUN, str(settings.home), str(originals)],
         stdout=subprocess.PIPE,
         env={**os.environ, "DAM_PROFILE": "bundled"},
     )
@@ -176,13 +184,13 @@ def test_a_run_killed_in_the_middle_keeps_what_is_done_and_is_taken_over_at_once
     child.stdout.readline()  # the first stage of the first file is recorded
     child.send_signal(signal.SIGKILL)
     child.wait()
-    with Toolbox.open(dam_settings) as tools:
+    with Toolbox.open(settings) as tools:
         recorded = tools.catalogue.states.of([m.media_id for m in tools.catalogue.all_media()])
         done_before = {(m, s) for m, rows in recorded.items() for s in rows}
         assert done_before
         began = time.monotonic()
         report = ingest(tools, originals, run_id="run-2")
-        assert time.monotonic() - began < dam_settings.lease_s
+        assert time.monotonic() - began < settings.lease_s
         again = {(one.media.media_id, one.stage) for one in report.finished if not one.fresh}
         assert not again & done_before
         assert all(one.row and one.row.state is State.DONE for one in report.finished)
@@ -193,7 +201,7 @@ import sys, time
 from pathlib import Path
 from dam_pipeline.catalogue.discovery import discover
 from dam_pipeline.settings import load_settings
-from dam_pipeline.stages.engine import run_stages
+from dam_pipeline.stages.engine import BatchReport, run_stages
 from dam_pipeline.stages.work import Toolbox
 settings = load_settings(Path(sys.argv[1])).model_copy(update={"group_files": 1})
 with Toolbox.open(settings) as tools:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dam_pipeline.graph import pairs
-from dam_pipeline.graph.edges import stretch_around
+from dam_pipeline.graph.edges import stretches_around
 from dam_pipeline.graph.looks_like import Pictures, looks_like
 from dam_pipeline.graph.pairs import alike_pairs
 from dam_pipeline_tests.handmade import PICTURES, axis, between
@@ -50,6 +50,12 @@ def test_a_media_has_no_edge_to_itself() -> None:
     assert not list(looks_like(pictures([axis(0), axis(0)], [axis(1)]), PICTURES))
 
 
+def test_a_still_and_a_take_that_shows_it_all_along_match_over_the_whole_take() -> None:
+    (edge,) = looks_like(pictures([axis(0)], [axis(0)] * 6), PICTURES)
+    assert (edge.b_start_s, edge.b_end_s) == (0, 30)
+    assert edge.evidence["count"] == 6
+
+
 def test_neighbouring_matches_make_the_stretch_longer() -> None:
     found = pictures([axis(0), axis(0), axis(1), axis(0)], [axis(0)])
     (edge,) = looks_like(found, PICTURES)
@@ -65,6 +71,7 @@ def test_black_white_and_flat_pictures_are_no_evidence(blank: dict[str, float]) 
 def test_every_pair_is_found_once_whatever_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairs, "BLOCK_ROWS", 7)
     monkeypatch.setattr(pairs, "REDUCE_ABOVE", 20)
+    monkeypatch.setattr(pairs, "PAIRS_KEPT", 12)
     random = np.random.default_rng(3)
     vectors = random.normal(size=(60, 3)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -79,22 +86,47 @@ def test_every_pair_is_found_once_whatever_the_blocks(monkeypatch: pytest.Monkey
     assert found.keys() == expected.keys()
     for key, values in expected.items():
         assert found[key].count == len(values)
-        best = sorted(values, reverse=True)[: pairs.MATCHES_KEPT]
-        assert [match[2] for match in found[key].matches] == pytest.approx(best, abs=1e-5)
+        kept = found[key].matches
+        assert [m[2] for m in kept] == sorted((m[2] for m in kept), reverse=True)
+        for side in (0, 1):
+            best: dict[int, float] = {}
+            for match in kept:
+                best[match[side]] = max(match[2], best.get(match[side], 0))
+            for row, cosine in best.items():
+                other = media == key[1 - side]
+                assert cosine == pytest.approx(cosines[row][other].max(), abs=1e-5)
+
+
+def test_where_everything_is_alike_the_strongest_of_each_media_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pairs, "PAIRS_KEPT", 2)
+    # Media 0 to 9 on an arc: the nearer two numbers, the higher their cosine.
+    turns = np.linspace(0, 0.3, 10)
+    vectors = np.stack([np.cos(turns), np.sin(turns)], axis=1).astype(np.float32)
+    found = {(pair.a, pair.b) for pair in alike_pairs(vectors, np.arange(10), 0.9)}
+    assert found == {(a, b) for a in range(10) for b in range(10) if 0 < b - a <= 2}
 
 
 def test_no_vectors_give_no_pairs() -> None:
     assert not list(alike_pairs(np.zeros((0, 8), np.float32), np.zeros(0, np.int64), 0.9))
 
 
+A1, A2, A3, A9 = (0, 5), (5, 10), (10, 15), (45, 50)
+
+
 @pytest.mark.parametrize(
-    ("spans", "best", "stretch"),
+    ("matches", "stretches"),
     [
-        ([(0, 5), (5, 10)], (5, 10), (0, 10)),
-        ([(0, 5), (6, 10)], (6, 10), (6, 10)),
-        ([(0, 1), (1, 2), (2, 3), (9, 10)], (1, 2), (0, 3)),
-        ([(0, 0)], (0, 0), (0, 0)),
+        ([(A1, A1)], (A1, A1)),
+        ([(A2, A3), (A1, A2)], ((0, 10), (5, 15))),
+        ([(A1, A1), (A3, A3), (A2, A2)], ((0, 15), (0, 15))),
+        # The same picture again elsewhere in one of them belongs to another passage.
+        ([(A1, A1), (A9, A1)], (A1, A1)),
+        ([(A1, A1), (A2, A9)], (A1, A1)),
+        # A photograph and a take that holds the same picture all along.
+        ([((0, 0), A1), ((0, 0), A2)], ((0, 0), (0, 10))),
     ],
 )
-def test_a_stretch_grows_over_touching_spans_only(spans, best, stretch) -> None:
-    assert stretch_around(spans, best) == stretch
+def test_stretches_grow_over_matches_that_touch_on_both_sides(matches, stretches) -> None:
+    assert stretches_around(matches) == stretches

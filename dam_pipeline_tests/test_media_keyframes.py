@@ -1,5 +1,7 @@
 """The keyframe chooser alone: spans, gaps, change, caps, the hero. Nothing is decoded here."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -64,7 +66,7 @@ def test_spans_cover_every_shot_without_gaps():
         spans = [(p.start_s, p.end_s) for p in run.picks if p.shot == index]
         assert spans[0][0] == shot.start_s
         assert spans[-1][1] == shot.end_s
-        assert all(a[1] == b[0] for a, b in zip(spans, spans[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in pairwise(spans))
 
 
 def test_each_shot_has_a_keyframe_inside_it():

@@ -264,7 +264,7 @@ def test_something_that_comes_into_a_still_shot_is_in_a_keyframe(look, tmp_path)
 
     clip = encode(tmp_path / "visit.mp4", (frame(n) for n in range(300)), rate="10")
     seen = look(clip)
-    during = [k for k in seen.keyframes if 9.9 <= k.start_s and k.end_s <= 20.4]
+    during = [k for k in seen.keyframes if k.start_s >= 9.9 and k.end_s <= 20.4]
     assert during[0].start_s == pytest.approx(10, abs=0.4)
     assert during[-1].end_s == pytest.approx(20, abs=0.4)
     assert during[0].time_s <= 13

@@ -72,7 +72,7 @@ def _probe(result: Mapping[str, Json]) -> Metadata:
     shown: Metadata = {"kind": probe.kind.value}
     if probe.kind is not MediaKind.IMAGE:
         shown["duration_s"] = probe.duration_s
-    if probe.has_video:
+    if probe.has_picture:
         shown["size"] = f"{probe.width} × {probe.height}"
     shown["codecs"] = ", ".join(probe.codecs)
     for name in ("created_at", "camera", "lens"):

@@ -79,7 +79,7 @@ def look(
 
     A loss that cannot be believed gives a decision with `refused` and nothing else.
     """
-    known = known_below(catalogue, listing.root, exclude)
+    known = _known_at(listing, catalogue, exclude)
     triage = what_to_read(known.places, listing, state, time.time(), rules)
     return read_and_decide(triage, known, catalogue, derived, reader, rules.settle_s)
 
@@ -98,7 +98,7 @@ def look_as_told(
     What is there is taken even then. Known content at a new place has moved when its old place,
     wherever that was, is empty now.
     """
-    known = known_below(catalogue, listing.root, exclude)
+    known = _known_at(listing, catalogue, exclude)
     triage = what_to_read(known.places, listing, state, time.time(), rules)
     doubt = triage.refused
     if doubt:
@@ -133,15 +133,23 @@ def read_and_decide(
     return decision
 
 
-def known_below(catalogue: Catalogue, root: str, exclude: Sequence[str] = ()) -> Known:
-    """Known places at or below an address, but for those a listing passes over, and their media."""
-    places = {
-        place.uri: place
-        for place in catalogue.locations(root)
-        if not (below := path_below(place.uri, root)) or not is_left_out(below, exclude)
-    }
+def known_below(catalogue: Catalogue, root: str) -> Known:
+    """Known places at or below an address, and their media."""
+    places = {place.uri: place for place in catalogue.locations(root)}
     media_ids = sorted({place.media_id for place in places.values()})
     return Known(places=places, media=catalogue.media(media_ids))
+
+
+def _known_at(listing: Listing, catalogue: Catalogue, exclude: Sequence[str]) -> Known:
+    """`known_below` without the places that the listing passed over for their names."""
+    known = known_below(catalogue, listing.root)
+    listed = {file.uri for file in listing.files}
+    unlisted = [uri for uri in known.places if uri not in listed and uri != listing.root]
+    left_out = {uri for uri in unlisted if is_left_out(path_below(uri, listing.root), exclude)}
+    if not left_out:
+        return known
+    places = {uri: place for uri, place in known.places.items() if uri not in left_out}
+    return replace(known, places=places)
 
 
 def _with_contents(

@@ -33,6 +33,7 @@ HITS, EDGES = 4, 5
 FILES_ASKED = 12
 """Most files of a person's own whose relations are asked for, at a second or two each."""
 
+LONG = ("ingest",)
 TROUBLE = ("failed", "blocked")
 
 
@@ -43,16 +44,20 @@ class Dam:
     home: Path
 
     def ask(self, *words: str) -> Json:
-        """What a command answers with `--json`; its progress goes to this terminal.
+        """What a command answers with `--json`; the progress of long ones goes to this terminal.
 
         Raises DamError when it ends with an error of its own, not when media have failed.
         """
         environment = {**os.environ, "DAM_HOME": str(self.home)}
         environment.setdefault("DAM_PROFILE", "bundled")
         command = [str(Path(sys.executable).with_name("dam")), *words, "--json"]
-        answer = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=False)
+        notes = None if words[0] in LONG else subprocess.PIPE
+        answer = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=notes, env=environment, check=False
+        )
         if answer.returncode not in (Exit.OK, Exit.SOME_FAILED):
-            raise DamError(f"`dam {' '.join(words)}` ended with {answer.returncode}; see above.")
+            told = (answer.stderr or b"").decode(errors="replace")
+            raise DamError(f"`dam {' '.join(words)}` ended with {answer.returncode}. {told}")
         return json.loads(answer.stdout)
 
     def ask_aloud(self, *words: str) -> Json:
@@ -61,36 +66,35 @@ class Dam:
         return self.ask(*words)
 
 
-def run_on_samples(home: Path) -> None:
-    """Make the sample library, process it, search it."""
-    folder = (DEMO / "samples").absolute()
+def run_on_samples(dam: Dam, folder: Path) -> None:
+    """Make the sample library in `folder`, process it, search it."""
     view.heading(f"A small library of our own, in {folder}")
     make_library(folder, lambda sample: view.note(f"  {sample.name}: {sample.what}"))
-    dam = Dam(home)
     media = _process(dam, folder)
     broken = [sample.name for sample in CONTENTS if not sample.is_readable]
     _tell_trouble(media, folder, expected=broken)
 
+    warnings: list[str] = []
     view.heading("Pictures by words")
     for scene in SOUGHT:
-        _search(dam, folder, scene.caption)
+        warnings += _search(dam, folder, scene.caption)
         view.show_truth(_where(scene))
     view.heading("Spoken words")
-    _search(dam, folder, SPOKEN)
+    warnings += _search(dam, folder, SPOKEN)
     view.heading("Pictures like a picture")
-    _search(dam, folder, "--image", str(folder / PICTURE))
+    warnings += _search(dam, folder, "--image", str(folder / PICTURE))
+    for warning in dict.fromkeys(warnings):
+        view.note(f"warning: {warning}")
     view.heading("What belongs together")
     for name in RELATED:
-        edges = dam.ask_aloud("related", str(folder / name))
-        view.show_relations(_strongest(edges), folder)
+        view.show_relations(_strongest(dam.ask_aloud("related", str(folder / name))), folder)
 
 
-def run_on(home: Path, folder: Path) -> None:
+def run_on(dam: Dam, folder: Path) -> None:
     """Process a person's own folder and show what needs no words about pictures.
 
     The bundled image model knows drawn shapes only, so text-to-picture searches are left out.
     """
-    dam = Dam(home)
     media = _process(dam, folder)
     _tell_trouble(media, folder, expected=())
     view.heading("Faces")
@@ -100,10 +104,12 @@ def run_on(home: Path, folder: Path) -> None:
     view.heading("What belongs together")
     asked = _with(media, "probe")[:FILES_ASKED]
     answers = ((one, dam.ask("related", one["partition_key"])) for one in asked)
-    related = islice(((one, edges) for one, edges in answers if edges), len(RELATED))
+    related = list(islice(((one, edges) for one, edges in answers if edges), len(RELATED)))
     for one, edges in related:
         view.command_line(("related", one["partition_key"]))
         view.show_relations(_strongest(edges), folder)
+    if not related:
+        view.note(f"nothing among the first {len(asked)} files")
 
 
 def main() -> None:
@@ -111,19 +117,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make demo", description=main.__doc__)
     parser.add_argument("--media", type=Path, help="a folder of your own instead of the samples")
     own: Path | None = parser.parse_args().media
-    home = (DEMO / ("own-home" if own else "home")).absolute()
+    home = DEMO / ("own-home" if own else "home")
+    dam = Dam(home.absolute())
     try:
         if own is None:
-            run_on_samples(home)
+            run_on_samples(dam, DEMO / "samples")
         elif own.is_dir():
-            run_on(home, own.expanduser().absolute())
+            run_on(dam, own)
         else:
             raise ConfigurationError(f"{own} is no folder. Name one: make demo MEDIA=/folder")
     except DamError as error:
         sys.exit(f"demo: {error}")
-    where = home.relative_to(Path.cwd())
     view.heading("See it in the browser")
-    view.OUT.print(f"  make dev DAM_HOME={where} DAM_PROFILE=bundled", soft_wrap=True)
+    view.OUT.print(f"  make dev DAM_HOME={home} DAM_PROFILE=bundled", soft_wrap=True)
 
 
 def _process(dam: Dam, folder: Path) -> list[Json]:
@@ -151,11 +157,12 @@ def _tell_trouble(media: Sequence[Json], folder: Path, expected: Sequence[str]) 
                 view.note(f"{name} {value['state']}{meant} at {stage}: {value['reason']}")
 
 
-def _search(dam: Dam, folder: Path, *words: str) -> None:
+def _search(dam: Dam, folder: Path, *words: str) -> list[str]:
+    """Show the hits of a search; returns its warnings, which are the same for many."""
     answer = dam.ask_aloud("search", *words)
     view.show_hits(answer["hits"][:HITS], folder)
-    for warning in answer["warnings"]:
-        view.note(f"warning: {warning}")
+    warnings: list[str] = answer["warnings"]
+    return warnings
 
 
 def _search_own_words(dam: Dam, folder: Path, media: Sequence[Json]) -> None:
@@ -174,7 +181,7 @@ def _search_own_pictures(dam: Dam, folder: Path, media: Sequence[Json]) -> None:
     for one in _with(media, "keyframes")[:1]:
         keyframes = dam.ask("show", one["partition_key"])["keyframes"]
         hero = next(frame for frame in keyframes if frame["is_hero"])
-        _search(dam, folder, "--image", str(dam.home / hero["path"]))
+        _search(dam, folder, "--image", os.path.relpath(dam.home / hero["path"]))
 
 
 def _with(media: Sequence[Json], stage: str) -> list[Json]:

@@ -27,12 +27,15 @@ _MARKS = {
 }
 _HEADINGS = {
     "checksum": "sum",
+    "poster": "post",
     "keyframes": "keys",
     "clip_embeddings": "clip",
-    "face_embeddings": "faces",
+    "face_embeddings": "face",
     "transcript": "words",
+    "scenes": "scene",
     "search_index": "index",
 }
+"""Stages whose names are too long for ten of them to stand side by side in 80 columns."""
 
 
 def heading(text: str) -> None:
@@ -57,6 +60,7 @@ def name_of(uri: str, folder: Path) -> str:
         path = uri_to_path(uri)
     except SourceError:
         return uri
+    folder = folder.absolute()
     below = path.relative_to(folder) if path.is_relative_to(folder) else path
     return str(below).encode(errors="backslashreplace").decode()
 
@@ -74,14 +78,14 @@ def span(start_s: float, end_s: float) -> str:
 def show_status(media: Sequence[Json], folder: Path) -> None:
     """One line a file, one mark a stage, and what the marks mean."""
     stages = list(media[0]["stages"]) if media else []
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    grid.add_column("file", overflow="ellipsis", no_wrap=True)
-    grid.add_column("kind")
+    grid = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    grid.add_column("file", overflow="ellipsis")
     for stage in stages:
-        grid.add_column(_HEADINGS.get(stage, stage), justify="center", no_wrap=True)
+        name = _HEADINGS.get(stage, stage)
+        grid.add_column(name, justify="center", no_wrap=True, min_width=len(name))
     for one in media[:ROWS]:
         marks = [_MARKS.get(one["stages"][stage]["state"], "?") for stage in stages]
-        grid.add_row(_escaped(name_of(uri_of(one), folder)), one["kind"], *marks)
+        grid.add_row(_escaped(name_of(uri_of(one), folder)), *marks)
     OUT.print(grid)
     if len(media) > ROWS:
         note(f"and {len(media) - ROWS} more: dam status")

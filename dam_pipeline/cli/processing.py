@@ -11,9 +11,16 @@ from dam_pipeline.stages.work import Toolbox
 
 
 def process(
-    settings: Settings, media: Sequence[Media], stages: Sequence[str] | None = None
+    settings: Settings,
+    media: Sequence[Media],
+    stages: Sequence[str] | None = None,
+    observed: Sequence[Media] = (),
 ) -> list[str]:
-    """Run these media through Dagster in this process, then the graph; returns the run ids."""
+    """Run these media through Dagster in this process, then the graph; returns the run ids.
+
+    Dagster is told first of the `observed` ones, whose sidecars are new to it.
+    """
+    from dam_pipeline.assets.lineage import observe_sidecars
     from dam_pipeline.dagster_home import open_instance
     from dam_pipeline.launch import end_lost_runs, quiet_dagster, run_graph, run_media
     from resources.library import LibraryResource, close_libraries
@@ -27,6 +34,7 @@ def process(
         resources.callback(close_libraries)
         tools = resources.enter_context(LibraryResource(home=str(settings.home)).open())
         end_lost_runs(instance)
+        observe_sidecars(instance, observed)
         with bar("processing", len(media) * len(stages or STAGES)) as tell:
             _listen(tools, tell)
             run_ids = list(run_media(settings, instance, by_key, stages))

@@ -25,6 +25,8 @@ ANSWER_WITHIN_S = 180.0  # a busy machine takes half a minute to load the code l
 END_WITHIN_S = 20.0
 LOOK_EVERY_S = 0.3
 LAST_PORT = 65535
+# `dg dev` wants a project around it; `dagster dev` takes the workspace file that ships with us.
+SUPERSEDED = "ignore:Function `dev_command` is superseded"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -130,7 +132,8 @@ def _start(settings: Settings, host: str, children: ExitStack) -> list[Server]:
     shown_at = "127.0.0.1" if host in ("0.0.0.0", "::") else host
     shown_at = f"[{shown_at}]" if ":" in shown_at else shown_at
     ui, preview = (f"http://{shown_at}:{port}" for port in (settings.port, settings.preview_port))
-    dagster = ["-m", "dagster", "dev", "-w", str(WORKSPACE), "--log-level", "warning"]
+    dagster = ["-W", SUPERSEDED, "-m", "dagster", "dev", "-w", str(WORKSPACE)]
+    dagster += ["--log-level", "error"]
     commands = [
         ("Dagster UI", ui, "/server_info", [*dagster, "-h", host, "-p", str(settings.port)]),
         (
@@ -157,7 +160,7 @@ def _child(
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
         start_new_session=True,
-        preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+        preexec_fn=_set_signals,
     )
     try:
         yield process
@@ -172,11 +175,14 @@ def _child(
             process.wait()
 
 
-def _end_with_parent() -> None:
-    """Ask the kernel to stop this child when `dam ui` itself is killed."""
-    import ctypes
+def _set_signals() -> None:
+    """Make the child end with us, whatever happens to us and however we were started."""
+    # Dagster ends on SIGTERM as on SIGINT, which a shell's background jobs are told to ignore.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        import ctypes
 
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _kill_group(group: int) -> None:

@@ -15,9 +15,16 @@ import pyarrow as pa
 from dam_pipeline import __version__, models, schemas
 from dam_pipeline.catalogue.catalogue import Catalogue, now_iso
 from dam_pipeline.graph import looks_like, same_face, same_words
-from dam_pipeline.graph.database import opened, write_edges, write_meta, write_table
+from dam_pipeline.graph.database import (
+    media_with_edges,
+    opened,
+    write_edges,
+    write_meta,
+    write_table,
+)
 from dam_pipeline.graph.edges import LOOKS_LIKE, SAME_FACE, SAME_WORDS, Edge
 from dam_pipeline.graph.loading import NODE_STAGES, Reader, boxes_of, floats_of, vectors_of
+from dam_pipeline.graph.pairs import PAIRS_KEPT
 from dam_pipeline.graph.versions import graph_path, new_version
 from dam_pipeline.records import Json, Media, Space
 from dam_pipeline.settings import Settings
@@ -118,6 +125,12 @@ class _Builder:
         for number, (kind, edges) in enumerate(found.items()):
             self._progress(kind, 0.2 + 0.25 * number)
             self.edges[kind] = write_edges(self._connection, edges)
+            crowded = media_with_edges(self._connection, kind, PAIRS_KEPT)
+            if crowded and kind != SAME_WORDS:
+                self._reader.warnings.append(
+                    f"{crowded} files have so many {kind} relations that only the {PAIRS_KEPT} "
+                    "strongest of each were sure to be kept."
+                )
 
     def _looks_like(self) -> Iterator[Edge]:
         space = self._space("image_text", LOOKS_LIKE)
@@ -151,6 +164,7 @@ def _meta(run_id: str, spaces: Spaces, seconds: float) -> dict[str, Json]:
             "least_exposure": looks_like.LEAST_EXPOSURE,
             "most_exposure": looks_like.MOST_EXPOSURE,
             "least_sharpness": looks_like.LEAST_SHARPNESS,
+            "pairs_kept": PAIRS_KEPT,
             "shingle_words": same_words.SHINGLE_WORDS,
             "most_media": same_words.MOST_MEDIA,
             "least_shared": same_words.LEAST_SHARED,

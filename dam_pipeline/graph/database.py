@@ -39,6 +39,14 @@ _EDGES_SQL = """
         weight DOUBLE NOT NULL, evidence JSON NOT NULL
     )
 """
+_CROWDED_SQL = """
+    SELECT count(*) FROM (
+        SELECT media FROM (
+            SELECT a_media AS media FROM edges WHERE kind = $kind
+            UNION ALL SELECT b_media FROM edges WHERE kind = $kind
+        ) GROUP BY media HAVING count(*) >= $least
+    )
+"""
 
 
 @contextmanager
@@ -79,6 +87,12 @@ def write_edges(connection: Any, edges: Iterable[Edge]) -> int:
         connection.unregister("arrow_rows")
         count += len(piece)
     return count
+
+
+def media_with_edges(connection: Any, kind: str, at_least: int) -> int:
+    """How many media have at least so many edges of a kind."""
+    found = connection.execute(_CROWDED_SQL, {"kind": kind, "least": at_least}).fetchone()
+    return int(found[0])
 
 
 def write_meta(connection: Any, meta: Mapping[str, Json]) -> None:

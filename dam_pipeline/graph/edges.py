@@ -1,5 +1,6 @@
 """What an edge of the graph is; each kind is found in a file of its own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dam_pipeline.records import Json
@@ -30,16 +31,30 @@ class Edge:
 
 
 Span = tuple[float, float]
+EVIDENCE_KEPT = 8  # matches that an edge tells of
 TOUCH_S = 0.05  # a frame or so lies between rounded times
 
 
-def stretch_around(spans: list[Span], best: Span) -> Span:
-    """The stretch that holds `best` and all `spans` that touch it, directly or in a chain."""
-    start_s, end_s = best
-    for other_start_s, other_end_s in sorted(spans):
-        if other_start_s <= end_s + TOUCH_S and other_end_s >= start_s - TOUCH_S:
-            end_s = max(end_s, other_end_s)
-    for other_start_s, other_end_s in sorted(spans, key=lambda span: -span[1]):
-        if other_end_s >= start_s - TOUCH_S and other_start_s <= end_s:
-            start_s = min(start_s, other_start_s)
-    return start_s, end_s
+def stretches_around(matches: Sequence[tuple[Span, Span]]) -> tuple[Span, Span]:
+    """The stretches of both media around the first match: those of all matches that lead to it.
+
+    A match leads there when its spans touch the stretches on both sides, so that two takes with
+    one passage in common get that passage, however often a part of it comes again elsewhere.
+    """
+    a, b = matches[0]
+    waiting = list(matches[1:])
+    while True:
+        touching = [match for match in waiting if _touch(match[0], a) and _touch(match[1], b)]
+        if not touching:
+            return a, b
+        for match in touching:
+            a, b = _hull(a, match[0]), _hull(b, match[1])
+        waiting = [match for match in waiting if match not in touching]
+
+
+def _touch(one: Span, other: Span) -> bool:
+    return one[0] <= other[1] + TOUCH_S and other[0] <= one[1] + TOUCH_S
+
+
+def _hull(one: Span, other: Span) -> Span:
+    return min(one[0], other[0]), max(one[1], other[1])

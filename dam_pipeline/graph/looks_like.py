@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dam_pipeline.graph.edges import LOOKS_LIKE, Edge, stretch_around
+from dam_pipeline.graph.edges import EVIDENCE_KEPT, LOOKS_LIKE, Edge, stretches_around
 from dam_pipeline.graph.pairs import MediaPair, alike_pairs
 from dam_pipeline.records import Json, Space
 
@@ -50,26 +50,25 @@ def looks_like(pictures: Pictures, space: Space) -> Iterator[Edge]:
 
 def _edge(pictures: Pictures, rows: np.ndarray, pair: MediaPair, space: Space) -> Edge:
     matches = [_match(pictures, int(rows[a]), int(rows[b]), cos) for a, b, cos in pair.matches]
-    best = matches[0]
-    spans = {
-        side: stretch_around(
-            [(match[f"{side}_start_s"], match[f"{side}_end_s"]) for match in matches],
-            (best[f"{side}_start_s"], best[f"{side}_end_s"]),
-        )
-        for side in ("a", "b")
-    }
+    cosine = matches[0]["cosine"]
+    a, b = stretches_around(
+        [
+            ((one["a_start_s"], one["a_end_s"]), (one["b_start_s"], one["b_end_s"]))
+            for one in matches
+        ]
+    )
     return Edge(
         LOOKS_LIKE,
         pictures.media_ids[pair.a],
-        *spans["a"],
+        *a,
         pictures.media_ids[pair.b],
-        *spans["b"],
-        weight=best["cosine"],
+        *b,
+        weight=cosine,
         evidence={
-            "cosine": best["cosine"],
+            "cosine": cosine,
             "count": pair.count,
             "space": space.name,
-            "matches": matches,
+            "matches": matches[:EVIDENCE_KEPT],
         },
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dam_pipeline.graph.edges import SAME_FACE, Edge
+from dam_pipeline.graph.edges import EVIDENCE_KEPT, SAME_FACE, Edge
 from dam_pipeline.graph.pairs import MediaPair, alike_pairs
 from dam_pipeline.records import Json, Space
 
@@ -37,7 +37,7 @@ def same_face(faces: Faces, space: Space) -> Iterator[Edge]:
 
 
 def _edge(faces: Faces, pair: MediaPair, space: Space) -> Edge:
-    matches = [_match(faces, a, b, cosine) for a, b, cosine in pair.matches]
+    matches = [_match(faces, a, b, cosine) for a, b, cosine in pair.matches[:EVIDENCE_KEPT]]
     a, b, _ = pair.matches[0]
     return Edge(
         SAME_FACE,

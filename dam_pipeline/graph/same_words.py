@@ -11,14 +11,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dam_pipeline.graph.edges import SAME_WORDS, Edge
+from dam_pipeline.graph.edges import EVIDENCE_KEPT, SAME_WORDS, Edge
 from dam_pipeline.records import Json
 
 SHINGLE_WORDS = 4
 MOST_MEDIA = 50  # a shingle in more media than this is a phrase of the language or a jingle
 LEAST_SHARED = 1.0  # one shingle that no third media holds, or several that some others hold
 HALF_WEIGHT = 4.0  # distinctive shingles that make a weight of one half
-RUNS_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ def _edge(
     runs: Sequence[_Run],
     total: float,
 ) -> Edge:
-    matches = [_match(a[1], b[1], run) for run in runs[:RUNS_KEPT]]
+    matches = [_match(a[1], b[1], run) for run in runs[:EVIDENCE_KEPT]]
     best = matches[0]
     return Edge(
         SAME_WORDS,

@@ -83,8 +83,8 @@ class ContainerReader:
         except FutureTimeout as error:
             _end_children()
             raise UnreadableMedia(
-                f"ffprobe gave no answer for {TIMEOUT_S:g} s and was stopped. Look at the file "
-                "in a player."
+                f"kept ffprobe busy for more than {TIMEOUT_S:g} s, and it was stopped. Look at the "
+                "file in a player."
             ) from error
         except ffmpeg.Error as error:
             raise UnreadableMedia(
@@ -97,7 +97,7 @@ class ContainerReader:
             ) from error
         except ValueError as error:
             raise UnreadableMedia(
-                f"ffprobe's answer makes no sense ({error}). Look at the file in a player."
+                f"got an answer from ffprobe that makes no sense ({error}). Look at it in a player."
             ) from error
         return facts_of(document)
 

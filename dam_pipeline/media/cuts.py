@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from scenedetect.common import FrameTimecode, Timecode
 from scenedetect.detectors import AdaptiveDetector
 
-DETECTION_PX = 192  # found the same cuts as 320 px, at a third of the cost (facts, section 0)
 SHORTEST_SHOT_S = 0.3  # flashes and strobes change faster than a person cuts
 WINDOW_FRAMES = 2  # frames on either side that a cut must stand out from
 

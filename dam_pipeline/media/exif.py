@@ -65,17 +65,31 @@ class ExifReader:
         What exiftool finds wrong with the file is in `ExifTool:Error`.
         """
         link = self._link(path)
-        with self._lock:
-            try:
-                found = self._running().execute_json(str(link))
-            except (ExifToolException, OSError, ValueError) as error:
-                self._stop()
-                raise UnreadableMedia(
-                    f"exiftool could not read its tags ({error}). Look at the file with exiftool."
-                ) from error
-            finally:
-                link.unlink(missing_ok=True)
+        try:
+            with self._lock:
+                found = self._ask(str(link))
+        finally:
+            link.unlink(missing_ok=True)
         return _cleaned(found[0]) if found else {}
+
+    def _ask(self, link: str) -> list[Tags]:
+        """exiftool's answer; a process that died is replaced once, in case it died of another."""
+        try:
+            return self._running().execute_json(link) or []
+        except BrokenPipeError:
+            self._stop()
+        except (ExifToolException, OSError, ValueError) as error:
+            raise self._failure(error) from error
+        try:
+            return self._running().execute_json(link) or []
+        except (ExifToolException, OSError, ValueError) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> UnreadableMedia:
+        self._stop()
+        return UnreadableMedia(
+            f"has tags that exiftool could not read ({error}). Look at the file with exiftool."
+        )
 
     def _link(self, path: Path) -> Path:
         suffix = suffix_of(path.name)

@@ -1,52 +1,85 @@
 """From a decoded video frame to a picture: reduced, upright, square pixels, HDR toned down.
 
-`take` is cheap and done for every candidate, `finish` is done for those that are kept.
+`take` is cheap and done for every candidate (luma is measured, colour stays as coded: 1 ms against
+5 ms to RGB for a frame of 1080 lines); `finish` is done for those that are kept.
 """
 
 import struct
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from av import VideoFrame
 from numpy.typing import NDArray
 
 from dam_pipeline.errors import UnsupportedMedia
 from dam_pipeline.media.graphs import Shrink
-from dam_pipeline.media.pictures import Picture, check_size, fit, turn
+from dam_pipeline.media.keyframes import Candidate, Thumb
+from dam_pipeline.media.pictures import Luma, Picture, check_size, fit, measure, thumb_of, turn
 from dam_pipeline.media.streams import is_picture_track
 from dam_pipeline.media.tone import HLG, PQ, tone_map
 
+SMALL_PX = 192  # for the cut detector: same cuts as at 320 px, at a third of the cost
+HD_LINES = 720  # untagged pictures of so many lines are BT.709, smaller ones BT.601
 STRANGEST_ASPECT = 10  # of a pixel; beyond, the file's word is taken for an error
+FULL_RANGE = 2  # AVColorRange
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A reduced, upright frame; `deep` holds 16 bits a channel of HDR frames."""
+    """A reduced frame, as coded; `turns` and `is_mirrored` make it upright."""
 
-    picture: Picture
-    deep: NDArray[np.uint16] | None
-    transfer: int
-
-    def finish(self) -> Picture:
-        """The picture as an SDR screen shows it."""
-        return self.picture if self.deep is None else tone_map(self.deep, self.transfer)
+    frame: VideoFrame
+    turns: int
+    is_mirrored: bool
 
 
 class FrameTaker:
     """Takes reduced pictures from the frames of one stream, at most `px` on the long side."""
 
     def __init__(self, stream: Any, px: int) -> None:
-        size = fit(*square_size(stream), px)
-        self._plain = Shrink(stream.time_base, size, "rgb24", "bilinear")
-        self._deep = Shrink(stream.time_base, size, "rgb48le", "bilinear")
+        base, square = stream.time_base, square_size(stream)
+        size = fit(*square, px)
+        matrix = "bt709" if stream.height >= HD_LINES else ""
+        self._small = Shrink(base, fit(*square, SMALL_PX), "bgr24", "fast_bilinear")
+        self._plain = Shrink(base, size, "yuv420p", "bilinear")
+        self._deep = Shrink(base, size, "yuv420p10le", "bilinear")
+        self._rgb = Shrink(base, size, "rgb24", "bilinear", matrix)
+        self._deep_rgb = Shrink(base, size, "rgb48le", "bilinear")
 
-    def take(self, frame: VideoFrame) -> Taken:
-        """The frame's reduced picture."""
-        if frame.color_trc not in (PQ, HLG):
-            return Taken(upright(self._plain.one(frame), frame), None, 0)
-        deep = upright(self._deep.one(frame), frame)
-        return Taken((deep >> 8).astype(np.uint8), deep, frame.color_trc)
+    def small(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """The frame at 192 px, (h, w, 3) uint8 BGR, not turned."""
+        return np.asarray(self._small.one(frame).to_ndarray(), dtype=np.uint8)
+
+    def take(self, frame: VideoFrame, time_s: float, thumb: Thumb | None = None) -> Candidate:
+        """A candidate whose picture is a `Taken`, measured by its luma as coded."""
+        is_hdr = frame.color_trc in (PQ, HLG)
+        reduced = (self._deep if is_hdr else self._plain).one(frame)
+        if thumb is None:
+            thumb = thumb_of(self.small(frame))
+        return measure(_luma(reduced, is_hdr), time_s, thumb, Taken(reduced, *turning(frame)))
+
+    def finish(self, taken: Taken) -> Picture:
+        """The taken frame upright, as an SDR screen shows it."""
+        transfer = taken.frame.color_trc
+        if transfer in (PQ, HLG):
+            picture = tone_map(self._deep_rgb.one(taken.frame).to_ndarray(), transfer)
+        else:
+            picture = np.asarray(self._rgb.one(taken.frame).to_ndarray(), dtype=np.uint8)
+        return turn(picture, taken.turns, taken.is_mirrored)
+
+
+def _luma(frame: VideoFrame, is_deep: bool) -> Luma:
+    """The frame's luma as (h, w) uint8 in full range."""
+    plane = frame.planes[0]
+    lines = np.frombuffer(plane, dtype="<u2" if is_deep else np.uint8)
+    luma = lines.reshape(frame.height, -1)[:, : frame.width]
+    if is_deep:
+        luma = (luma >> 2).astype(np.uint8)
+    if frame.color_range == FULL_RANGE:
+        return np.ascontiguousarray(luma)
+    return np.asarray(cv2.convertScaleAbs(luma, alpha=255 / 219, beta=-16 * 255 / 219))
 
 
 def picture_stream(container: Any, max_megapixels: float) -> Any:
@@ -64,12 +97,6 @@ def square_size(stream: Any) -> tuple[int, int]:
     if not 1 / STRANGEST_ASPECT < aspect < STRANGEST_ASPECT:
         aspect = 1.0
     return max(1, round(stream.width * aspect)), max(1, stream.height)
-
-
-def upright(picture: NDArray[Any], frame: VideoFrame) -> NDArray[Any]:
-    """The picture as the frame's display matrix wants it to be seen."""
-    turns, mirrored = turning(frame)
-    return turn(picture, turns, mirrored) if turns or mirrored else picture
 
 
 def turning(frame: VideoFrame) -> tuple[int, bool]:

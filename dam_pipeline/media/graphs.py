@@ -7,7 +7,6 @@ from av import VideoFrame
 from av.filter import Graph
 
 UNSPECIFIED = 2  # AVColorSpace
-HD_LINES = 720  # untagged pictures of so many lines are BT.709, smaller ones BT.601
 
 
 class FrameFilter:
@@ -48,6 +47,7 @@ class FrameFilter:
 
     def _build(self, frame: VideoFrame) -> None:
         graph = Graph()
+        graph.threads = 1  # slices of one frame cost more CPU than they save time (benchmarked)
         source = graph.add_buffer(
             width=frame.width,
             height=frame.height,
@@ -69,24 +69,33 @@ class Deinterlace(FrameFilter):
 
 
 class Shrink(FrameFilter):
-    """Frames of one size and pixel format; `flags` names swscale's algorithm."""
+    """Frames of one size and pixel format; `flags` names swscale's algorithm.
+
+    `matrix` is the colour matrix of frames that do not name theirs; empty: swscale's guess.
+    """
 
     def __init__(
-        self, time_base: Any, size: tuple[int, int], pixel_format: str, flags: str
+        self,
+        time_base: Any,
+        size: tuple[int, int],
+        pixel_format: str,
+        flags: str,
+        matrix: str = "",
     ) -> None:
         super().__init__(time_base)
         self._size = size
         self._pixel_format = pixel_format
         self._flags = flags
+        self._matrix = matrix
 
     def chain(self, frame: VideoFrame) -> list[tuple[str, str]]:
         """Scaling, with the colour matrix set right, and the pixel format."""
         width, height = self._size
         scale = f"w={width}:h={height}:flags={self._flags}"
-        if frame.colorspace == UNSPECIFIED and frame.height >= HD_LINES:
-            scale += ":in_color_matrix=bt709"
+        if frame.colorspace == UNSPECIFIED and self._matrix:
+            scale += f":in_color_matrix={self._matrix}"
         return [("scale", scale), ("format", f"pix_fmts={self._pixel_format}")]
 
-    def one(self, frame: VideoFrame) -> Any:
-        """The shrunk frame as an array (h, w, 3) of uint8 or, of deep formats, uint16."""
-        return self.apply(frame)[0].to_ndarray()
+    def one(self, frame: VideoFrame) -> VideoFrame:
+        """The shrunk frame."""
+        return self.apply(frame)[0]

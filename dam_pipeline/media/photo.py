@@ -22,7 +22,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 from dam_pipeline.errors import UnreadableMedia
 from dam_pipeline.formats import RAW, suffix_of
 from dam_pipeline.media.formats import PILLOW_FORMATS
-from dam_pipeline.media.pictures import check_size, measure, write_jpeg
+from dam_pipeline.media.pictures import check_size, luma_of, measure, thumb_of, write_jpeg
 from dam_pipeline.media.plan import LookPlan
 from dam_pipeline.records import Keyframe, Look, Shot
 
@@ -46,7 +46,8 @@ def look_at_photo(path: str, out_dir: Path, plan: LookPlan) -> Look:
     photo = read_photo(path, plan.keyframe_px, plan.max_megapixels)
     name = "keyframe-00000.jpg"
     width, height = write_jpeg(photo.image, out_dir / name)
-    measured = measure(np.asarray(photo.image), 0.0)
+    pixels = np.asarray(photo.image)
+    measured = measure(luma_of(pixels), 0.0, thumb_of(pixels))
     keyframe = Keyframe(
         shot=0,
         time_s=0.0,
@@ -121,7 +122,7 @@ def _read_whole_or_part(path: str, px: int, max_megapixels: float) -> Photo:
             part = _read_pillow(file, px, max_megapixels)
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
-    if all(low == high for low, high in part.image.getextrema()):
+    if np.ptp(np.asarray(part.image), axis=(0, 1)).max() == 0:
         raise UnreadableMedia(DAMAGED.format(why))
     return replace(part, partial=f"read a part of the picture: {why}")
 

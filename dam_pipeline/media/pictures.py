@@ -16,6 +16,7 @@ from dam_pipeline.media.keyframes import THUMB_PX, Candidate, Thumb
 
 JPEG_QUALITY = 90
 Picture = NDArray[np.uint8]
+Luma = NDArray[np.uint8]  # (h, w)
 
 
 def fit(width: int, height: int, px: int) -> tuple[int, int]:
@@ -30,23 +31,22 @@ def thumb_of(picture: Picture) -> Thumb:
     return np.asarray(small, dtype=np.uint8)
 
 
-def measure(
-    picture: Picture, time_s: float, thumb: Thumb | None = None, source: Any = None
-) -> Candidate:
-    """A candidate with sharpness (variance of the Laplacian), exposure and contrast of luma.
+def luma_of(picture: Picture) -> Luma:
+    """The picture's luma."""
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
-    `source` is what the candidate carries to be kept; the picture itself if not given.
-    """
-    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+
+def measure(luma: Luma, time_s: float, thumb: Thumb, picture: Any = None) -> Candidate:
+    """A candidate with sharpness (variance of the Laplacian), exposure and contrast of luma."""
     mean, deviation = cv2.meanStdDev(luma)
     _, edges = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
     return Candidate(
         time_s=time_s,
-        thumb=thumb_of(picture) if thumb is None else thumb,
+        thumb=thumb,
         sharpness=float(edges[0, 0]) ** 2,
         exposure=float(mean[0, 0]) / 255,
         contrast=float(deviation[0, 0]) / 255,
-        picture=picture if source is None else source,
+        picture=picture,
     )
 
 

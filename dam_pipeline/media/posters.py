@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from dam_pipeline.errors import UnreadableMedia, UnsupportedMedia
-from dam_pipeline.media.frames import FrameTaker, Taken, picture_stream
+from dam_pipeline.media.frames import FrameTaker, picture_stream
 from dam_pipeline.media.keyframes import Candidate, quality
 from dam_pipeline.media.photo import read_photo
-from dam_pipeline.media.pictures import Picture, measure, write_jpeg
+from dam_pipeline.media.pictures import Picture, write_jpeg
 from dam_pipeline.media.sound import audio_stream
 from dam_pipeline.media.streams import StreamReader, open_container, origin_s
 from dam_pipeline.records import MediaKind
@@ -47,22 +47,16 @@ def _frame_near(path: str, px: int, at_s: float, max_megapixels: float) -> Pictu
         total_s = (container.duration or 0) / 1e6
         for place_s in [at_s, *(total_s * share for share in PLACES)]:
             for time_s, frame in _frames_from(container, stream, place_s):
-                taken = taker.take(frame)
-                candidate = measure(taken.picture, time_s, source=taken)
+                candidate = taker.take(frame, time_s)
                 if best is None or quality(candidate) > quality(best):
                     best = candidate
                 if quality(best) >= GOOD:
-                    return _finished(best)
+                    return taker.finish(best.picture)
     if best is None:
         raise UnreadableMedia(
             "holds no picture that can be decoded. Copy it again from its source."
         )
-    return _finished(best)
-
-
-def _finished(candidate: Candidate) -> Picture:
-    taken: Taken = candidate.picture
-    return taken.finish()
+    return taker.finish(best.picture)
 
 
 def _frames_from(container: Any, stream: Any, place_s: float) -> Iterator[tuple[float, Any]]:

@@ -66,7 +66,7 @@ class Prober:
             if kind == MediaKind.IMAGE:
                 return _photograph(self._exif.read(path), beside, size_bytes)
             running = self._containers.start(path, size_bytes)
-            tags = self._exif.read(path)
+            tags = _tags_if_any(self._exif, path)
             return _recording(self._containers.finish(running), tags, beside, size_bytes)
 
 
@@ -92,6 +92,14 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except MediaError as error:
         raise type(error)(f"{display_name(path_to_uri(path))} {error}") from error
+
+
+def _tags_if_any(exif: ExifReader, path: Path) -> Tags:
+    """A recording's tags; what exiftool stumbles over may still be a good recording."""
+    try:
+        return exif.read(path)
+    except UnreadableMedia as error:
+        return {"ExifTool:Error": str(error)}
 
 
 def _readable_size(path: Path) -> int:

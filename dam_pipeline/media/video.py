@@ -13,11 +13,11 @@ from av import VideoFrame
 from av.container import InputContainer
 
 from dam_pipeline.errors import UnreadableMedia
-from dam_pipeline.media.cuts import DETECTION_PX, CutDetector
-from dam_pipeline.media.frames import FrameTaker, picture_stream, square_size, turning
-from dam_pipeline.media.graphs import Deinterlace, Shrink
+from dam_pipeline.media.cuts import CutDetector
+from dam_pipeline.media.frames import FrameTaker, picture_stream, turning
+from dam_pipeline.media.graphs import Deinterlace
 from dam_pipeline.media.keyframes import Candidate, KeyframeChooser, Pick, Rules, choose_hero
-from dam_pipeline.media.pictures import fit, measure, thumb_of, write_jpeg
+from dam_pipeline.media.pictures import luma_of, measure, thumb_of, write_jpeg
 from dam_pipeline.media.plan import LookPlan
 from dam_pipeline.media.streams import StreamReader, announced_s, open_container
 from dam_pipeline.records import Keyframe, Look
@@ -55,11 +55,8 @@ class _VideoLook:
         self._on_progress = on_progress
         self._announced_s = announced_s(container, stream)
         self._reader = StreamReader(container, stream, on_progress)
-        base = stream.time_base
-        small = fit(*square_size(stream), DETECTION_PX)
-        self._lines = Deinterlace(base) if plan.is_interlaced else None
-        self._small = Shrink(base, small, "bgr24", "fast_bilinear")
-        self._large = FrameTaker(stream, plan.keyframe_px)
+        self._lines = Deinterlace(stream.time_base) if plan.is_interlaced else None
+        self._taker = FrameTaker(stream, plan.keyframe_px)
         rules = Rules(
             plan.keyframe_gap_s, plan.keyframe_change, plan.keyframes_per_minute, SAMPLE_S
         )
@@ -111,26 +108,22 @@ class _VideoLook:
 
     def _see(self, time_s: float, frame: VideoFrame) -> None:
         self._frames += 1
-        small = self._small.one(frame) if self._cuts.needs_pictures else None
+        small = self._taker.small(frame) if self._cuts.needs_pictures else None
         for cut_s in self._cuts.after(time_s, small):
             self._chooser.cut(cut_s)
         if time_s >= self._next_sample_s - SAMPLE_GRACE_S or self._chooser.wants_candidate:
-            self._sample(time_s, frame, small)
+            self._next_sample_s = time_s + SAMPLE_S
+            thumb = None if small is None else thumb_of(small)
+            self._chooser.offer(self._taker.take(frame, time_s, thumb))
+            size = (frame.width, frame.height)
+            self._size = size[::-1] if turning(frame)[0] % 2 else size
         self._chooser.settle(self._cuts.settled_s)
-
-    def _sample(self, time_s: float, frame: VideoFrame, small: Any) -> None:
-        self._next_sample_s = time_s + SAMPLE_S
-        taken = self._large.take(frame)
-        thumb = thumb_of(taken.picture if small is None else small)
-        self._chooser.offer(measure(taken.picture, time_s, thumb, taken))
-        size = (frame.width, frame.height)
-        self._size = size[::-1] if turning(frame)[0] % 2 else size
 
     def _keep(self, candidate: Candidate, pick: Pick) -> None:
         """Write the picture, and note how sharp and bright it is as written."""
         name = f"keyframe-{len(self._kept):05d}.jpg"
-        picture = candidate.picture.finish()
-        finished = measure(picture, candidate.time_s, candidate.thumb)
+        picture = self._taker.finish(candidate.picture)
+        finished = measure(luma_of(picture), candidate.time_s, candidate.thumb)
         pick.sharpness, pick.exposure = finished.sharpness, finished.exposure
         self._kept.append((name, *write_jpeg(picture, self._out_dir / name)))
 

@@ -20,8 +20,9 @@ Progress = Callable[[float], None]  # share of the work done, 0–1
 THRESHOLD = 0.5  # chance from which a frame is speech; silero's own default
 LEAST_SPEECH_MS = 250  # shorter bursts are coughs and clicks
 LEAST_SILENCE_MS = 500  # shorter pauses stay inside a span, so whisper hears natural speech
-PAD_MS = 200  # kept on both sides, so that first and last sounds are not cut
-JOIN_S = 0.5  # silence put between spans in a window
+PAD_S = 0.2  # kept on both sides of a span, so that first and last sounds are not cut
+ONSET_S = 0.05  # a word begins at most this long before the gate heard anything
+JOIN_S = 1.0  # silence put around and between the spans of a window
 SPLIT_S = 1.0  # a pause of this length within one heard sentence makes two segments
 _GATE_SHARE = 0.1  # of the progress; measured: the gate costs 2% to 10% of the recogniser
 
@@ -54,10 +55,11 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Samples [start, end) of the file in which someone speaks."""
+    """Samples [start, end) of the file in which someone speaks, from `onset` on."""
 
     start: int
     end: int
+    onset: int
 
     @property
     def length_s(self) -> float:
@@ -67,29 +69,40 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Spans that the recogniser hears as one piece, with JOIN_S of silence between them."""
+    """Spans that the recogniser hears as one piece, with JOIN_S of silence around each."""
 
     spans: tuple[Span, ...]
+
+    @property
+    def length_s(self) -> float:
+        """Its length in seconds, silences included."""
+        return JOIN_S + sum(span.length_s + JOIN_S for span in self.spans)
 
     def sound(self, samples: np.ndarray) -> np.ndarray:
         """The spans' samples joined, float32."""
         silence = np.zeros(round(JOIN_S * SAMPLE_RATE_HZ), np.float32)
-        pieces: list[np.ndarray] = []
+        pieces = [silence]
         for span in self.spans:
             pieces += [np.array(samples[span.start : span.end], np.float32), silence]
-        return np.concatenate(pieces[:-1])
+        return np.concatenate(pieces)
 
-    def place(self, start_s: float, end_s: float) -> tuple[int, float, float]:
-        """The span that a time in the window lies in, and the time on the file's axis."""
-        middle, offset = (start_s + end_s) / 2, 0.0
-        for index, span in enumerate(self.spans):
-            reach = offset + span.length_s + JOIN_S / 2
-            if middle < reach or index == len(self.spans) - 1:
-                first, last = span.start / SAMPLE_RATE_HZ, span.end / SAMPLE_RATE_HZ
-                start = min(max(first + start_s - offset, first), last)
-                return index, start, max(start, min(first + end_s - offset, last))
-            offset += span.length_s + JOIN_S
-        raise IndexError("a window without spans holds no time")
+    def place(self, start_s: float, end_s: float) -> tuple[float, float]:
+        """Seconds on the file's axis of seconds in the window, inside the span they fall into."""
+        span, offset_s = self._span_at((start_s + end_s) / 2)
+        shift_s = span.start / SAMPLE_RATE_HZ - offset_s
+        earliest = max(span.start / SAMPLE_RATE_HZ, span.onset / SAMPLE_RATE_HZ - ONSET_S)
+        latest = span.end / SAMPLE_RATE_HZ
+        start = min(max(start_s + shift_s, earliest), latest)
+        return start, min(max(end_s + shift_s, start), latest)
+
+    def _span_at(self, time_s: float) -> tuple[Span, float]:
+        """The span that a time of the window belongs to, and where in the window it begins."""
+        offset_s = JOIN_S
+        for span in self.spans[:-1]:
+            if time_s < offset_s + span.length_s + JOIN_S / 2:
+                return span, offset_s
+            offset_s += span.length_s + JOIN_S
+        return self.spans[-1], offset_s
 
 
 class Voice:
@@ -110,48 +123,56 @@ class Voice:
         """What is said in mono float32 samples of 16 kHz (array or memmap), on their axis."""
         report = on_progress or (lambda share: None)
         spans = self.spans(samples, lambda share: report(_GATE_SHARE * share))
-        longest_s = self._settings.speech_window_s
-        total_s = sum(span.length_s for span in spans)
+        pieces = list(windows(spans, self._settings.speech_window_s))
+        total_s = sum(window.length_s for window in pieces)
         language, segments, done_s = self._settings.speech_language, list[Segment](), 0.0
-        for window in windows(spans, longest_s):
-            length_s = sum(span.length_s for span in window.spans)
+        for window in pieces:
             language, heard = listen(window.sound(samples), language)
             for sentence in heard:
                 segments.extend(place(sentence, window, language))
-                share = min(1.0, sentence.end_s / length_s)
-                report(_GATE_SHARE + (1 - _GATE_SHARE) * (done_s + share * length_s) / total_s)
-            done_s += length_s
+                heard_s = done_s + min(sentence.end_s, window.length_s)
+                report(_GATE_SHARE + (1 - _GATE_SHARE) * heard_s / total_s)
+            done_s += window.length_s
         report(1.0)
-        return Transcript(tuple(segments), language if segments else "", total_s)
+        speech_s = sum(span.length_s for span in spans)
+        return Transcript(tuple(segments), language if segments else "", speech_s)
 
     def spans(self, samples: np.ndarray, on_progress: Progress | None = None) -> list[Span]:
         """Where someone speaks; no span is longer than a window may be."""
-        timestamps = _timestamps_from_probs()
+        rule = _spans_rule()
         chances = self._gate.probabilities(samples, on_progress)
-        found = timestamps(
+        found = rule(
             chances.tolist(),
             sampling_rate=SAMPLE_RATE_HZ,
             threshold=THRESHOLD,
             min_speech_duration_ms=LEAST_SPEECH_MS,
-            max_speech_duration_s=self._settings.speech_window_s,
+            max_speech_duration_s=self._settings.speech_window_s - 2 * (JOIN_S + PAD_S),
             min_silence_duration_ms=LEAST_SILENCE_MS,
-            speech_pad_ms=PAD_MS,
+            speech_pad_ms=0,
             audio_length_samples=len(samples),
         )
-        return [Span(int(span["start"]), int(span["end"])) for span in found]
+        return padded([(int(span["start"]), int(span["end"])) for span in found], len(samples))
+
+
+def padded(found: Sequence[tuple[int, int]], length: int) -> list[Span]:
+    """Spans of samples with PAD_S more on both sides, or half of a shorter silence between two."""
+    pad = round(PAD_S * SAMPLE_RATE_HZ)
+    spans = []
+    for index, (onset, end) in enumerate(found):
+        before = (found[index - 1][1] + onset) // 2 if index else 0
+        after = (end + found[index + 1][0]) // 2 if index + 1 < len(found) else length
+        spans.append(Span(max(before, onset - pad), min(after, end + pad), onset))
+    return spans
 
 
 def windows(spans: Sequence[Span], longest_s: float) -> Iterator[Window]:
     """Spans in order, as many to a window as fit into its length; cuts fall into silences."""
     held: list[Span] = []
-    length_s = 0.0
     for span in spans:
-        more_s = span.length_s + (JOIN_S if held else 0.0)
-        if held and length_s + more_s > longest_s:
+        if held and Window((*held, span)).length_s > longest_s:
             yield Window(tuple(held))
-            held, length_s, more_s = [], 0.0, span.length_s
+            held = []
         held.append(span)
-        length_s += more_s
     if held:
         yield Window(tuple(held))
 
@@ -159,12 +180,12 @@ def windows(spans: Sequence[Span], longest_s: float) -> Iterator[Window]:
 def place(heard: Heard, window: Window, language: str) -> list[Segment]:
     """The heard sentence on the file's axis; a long pause inside it makes several segments."""
     if not heard.words:
-        _, start_s, end_s = window.place(heard.start_s, heard.end_s)
+        start_s, end_s = window.place(heard.start_s, heard.end_s)
         text = heard.text.strip()
         return [Segment(start_s, end_s, text, language)] if text else []
     groups: list[list[Word]] = []
     for word in heard.words:
-        _, start_s, end_s = window.place(word.start_s, word.end_s)
+        start_s, end_s = window.place(word.start_s, word.end_s)
         moved = replace(word, start_s=start_s, end_s=end_s)
         if not groups or start_s - groups[-1][-1].end_s >= SPLIT_S:
             groups.append([])
@@ -182,7 +203,7 @@ def _segment(words: list[Word], text: str, language: str) -> Segment:
     return Segment(words[0].start_s, words[-1].end_s, text, language, kept)
 
 
-def _timestamps_from_probs() -> Callable[..., list[dict[str, float]]]:
+def _spans_rule() -> Callable[..., list[dict[str, float]]]:
     """silero-vad's own rule from probabilities to spans; importing it sets torch to one thread."""
     import torch
 

@@ -1,23 +1,37 @@
 """Drawn pictures without shapes: noise, stripes, gradients and the like, for telling scenes from everything else.
 
-Here belongs how each texture is painted. Scenes with shapes are in `drawing`.
+Here belongs how each texture is painted; a plain background counts as one, named by its colour.
+Scenes with shapes are in `drawing`.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from dam_pipeline.samples.drawing import COLOURS, shade
+from dam_pipeline.samples.drawing import COLOURS, Scene, lay_out, paint, shade
 
 
 def draw_texture(kind: str, size: tuple[int, int], rng: np.random.Generator | int) -> np.ndarray:
-    """A picture of one of `TEXTURES`, uint8 RGB (height, width, 3), for (width, height) pixels and a seed."""
+    """One of `TEXTURES`, or a plain background of a colour: uint8 RGB (height, width, 3).
+
+    `size` is (width, height) in pixels. Raises ValueError for any other kind.
+    """
+    rng = np.random.default_rng(rng)
+    if kind in COLOURS:
+        return _plain(kind, size, rng)
     if kind not in TEXTURES:
-        raise ValueError(f"cannot draw {kind!r}: use one of {', '.join(TEXTURES)}")
-    picture = _PAINTERS[kind](size, np.random.default_rng(rng))
+        raise ValueError(f"cannot draw {kind!r}: use one of {', '.join((*TEXTURES, *COLOURS))}")
+    picture = _PAINTERS[kind](size, rng)
     return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+
+
+def _plain(colour: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """The background of a scene without its shapes."""
+    ink = next(name for name in COLOURS if name != colour)
+    return paint(replace(lay_out(Scene(1, ink, "circle", colour), rng), placements=()), size)
 
 
 def _two_colours(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

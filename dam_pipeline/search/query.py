@@ -145,14 +145,14 @@ def _read_picture(path: Path, settings: Settings) -> np.ndarray:
     from dam_pipeline.media.photo import read_photo
 
     try:
-        image, _ = read_photo(str(path), settings.keyframe_px, settings.max_megapixels)
+        photo = read_photo(str(path), settings.keyframe_px, settings.max_megapixels)
     except MediaError as error:
         raise type(error)(f"The picture to search for, {path}, {error}") from error
     except OSError as error:
         raise UnreadableMedia(
             f"The picture to search for, {path}, cannot be read: {error.strerror or error}."
         ) from error
-    return np.asarray(image)
+    return np.asarray(photo.image)
 
 
 def _lists(

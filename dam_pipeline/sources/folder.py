@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from time import monotonic
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from dam_pipeline.formats import SIDECAR, kind_of_name, suffix_of
-from dam_pipeline.identity import path_to_uri, uri_to_path
+from dam_pipeline.identity import path_to_uri
 from dam_pipeline.sources.listing import Listed, Listing, Sidecar, SkipCounts
 
 SYSTEM_NAMES = frozenset(
@@ -56,8 +56,7 @@ def is_left_out(relative: str, exclude: Sequence[str]) -> bool:
 
 def path_below(uri: str, root: str) -> str:
     """The path of a file from the root, both given as addresses; empty for the root itself."""
-    path, top = os.fspath(uri_to_path(uri)), os.fspath(uri_to_path(root))
-    return "" if path == top else os.path.relpath(path, top)
+    return os.fsdecode(unquote_to_bytes(uri.removeprefix(root).lstrip("/")))
 
 
 def has_left(old: Path, new: Path) -> bool:

@@ -17,7 +17,7 @@ from dam_pipeline.stages.work import Toolbox, Work
 
 
 def _run(work: Work, tools: Toolbox) -> Outcome:
-    if not work.probe.has_video:
+    if not work.probe.has_picture:
         return Outcome.empty(NO_PICTURE)
     shots = tuple(Shot(**row) for row in work.table("shots").to_pylist())
     look = look_at(work, tools, shots)

@@ -13,7 +13,7 @@ from dam_pipeline.stages.work import Toolbox, Work
 
 
 def _run(work: Work, tools: Toolbox) -> Outcome:
-    if not work.probe.has_video:
+    if not work.probe.has_picture:
         return Outcome.empty(NO_PICTURE)
     look = look_at(work, tools)
     table = pa.Table.from_pylist([asdict(shot) for shot in look.shots], schema=schemas.SHOTS)

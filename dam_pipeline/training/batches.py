@@ -28,8 +28,8 @@ SECOND_VIEWS = 12
 UNKNOWN = 8
 """Wordings per batch with words outside the vocabulary."""
 TEXTURE_STOCK = 720
-# Clutter is nearest to a photograph, so it gets the largest share.
-_TEXTURE_SHARES = {"clutter": 0.5}
+# Clutter is nearest to a photograph, so it gets the largest share; plain backgrounds share a fifth.
+_TEXTURE_SHARES = {"clutter": 0.4} | dict.fromkeys(COLOURS, 0.2 / len(COLOURS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Batches:
         self._scenes = tuple(scenes)
         self._place = {scene: place for place, scene in enumerate(scenes)}
         self._shelf = stock(self._scenes, copies, self._rng)
-        kinds = list(TEXTURES)
+        kinds = [*TEXTURES, *COLOURS]
         rest = (1 - sum(_TEXTURE_SHARES.values())) / (len(kinds) - len(_TEXTURE_SHARES))
         shares = [_TEXTURE_SHARES.get(kind, rest) for kind in kinds]
         self._kinds = [str(kind) for kind in self._rng.choice(kinds, TEXTURE_STOCK, p=shares)]

@@ -21,7 +21,7 @@ FACTS: tuple[str, ...] = (
     *(f"colour {colour}" for colour in COLOURS),
     *(f"shape {shape}" for shape in SHAPES),
     *(f"background {colour}" for colour in COLOURS),
-    *(f"texture {kind}" for kind in TEXTURES),
+    *(f"texture {kind}" for kind in (*TEXTURES, "plain")),
 )
 UNKNOWN_WORD = "<unk>"
 NEVER = len(FACTS) + 1
@@ -29,6 +29,8 @@ NEVER = len(FACTS) + 1
 
 _PLACE = {fact: place for place, fact in enumerate(FACTS)}
 _PREFIXES = ("a picture of ", "a photo of ", "a drawing of ", "an image of ")
+# Words without which a wording says the same.
+_FILLERS = {"a", "an", "on", "with", *(word for prefix in _PREFIXES for word in prefix.split())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,9 @@ class Wording:
 
 
 def facts_of(picture: Scene | str) -> tuple[str, ...]:
-    """The facts that hold for a scene, or for a texture given by its kind."""
+    """What holds for a scene, a texture given by its kind, or a plain background by its colour."""
+    if isinstance(picture, str) and picture in COLOURS:
+        return ("texture plain", f"background {picture}")
     if isinstance(picture, str):
         return (f"texture {picture}",)
     return (
@@ -68,6 +72,8 @@ def fits(pictures: np.ndarray, wordings: list[Wording]) -> np.ndarray:
 
 def full_wording(picture: Scene | str, rng: np.random.Generator) -> Wording:
     """A wording that names everything known of a picture."""
+    if isinstance(picture, str) and picture in COLOURS:
+        return Wording(f"a plain {_spelt(picture, rng)} background", facts_of(picture), 2)
     if isinstance(picture, str):
         return Wording(str(rng.choice(TEXTURES[picture])), facts_of(picture), 1)
     thing = f"{_number(picture, rng)} {picture.colour} {_noun(picture)}"
@@ -77,11 +83,13 @@ def full_wording(picture: Scene | str, rng: np.random.Generator) -> Wording:
         f"on {picture.background}",
         f"with {with_article(picture.background)} background",
     )[rng.integers(4)]
-    return Wording(f"{_prefix(rng)}{thing} {place}", facts_of(picture), 4)
+    return Wording(_prefix(rng) + _spelt(f"{thing} {place}", rng), facts_of(picture), 4)
 
 
 def short_wording(picture: Scene | str, rng: np.random.Generator) -> Wording:
     """A wording as people type it: only some facts of a picture."""
+    if isinstance(picture, str) and picture in COLOURS:
+        return Wording(f"{with_article(picture)} background", facts_of(picture)[1:], 1)
     if isinstance(picture, str):
         return full_wording(picture, rng)
     wording = _SHORT[rng.integers(len(_SHORT))](picture, rng)
@@ -95,9 +103,7 @@ def short_wording(picture: Scene | str, rng: np.random.Generator) -> Wording:
 def unknown_wording(picture: Scene | str, rng: np.random.Generator) -> Wording:
     """A wording with at least one word outside the vocabulary in place of a meaningful one: fits no picture."""
     words = (full_wording if rng.random() < 0.5 else short_wording)(picture, rng).text.split()
-    telling = [
-        place for place, word in enumerate(words) if word not in ("a", "an", "on", "of", "with")
-    ]
+    telling = [place for place, word in enumerate(words) if word not in _FILLERS]
     for place in rng.choice(telling, rng.integers(1, len(telling) + 1), replace=False):
         words[place] = UNKNOWN_WORD
     return Wording(" ".join(words), (), NEVER)
@@ -114,6 +120,7 @@ def vocabulary() -> list[str]:
         "background",
         "shape",
         "shapes",
+        "plain",
         "gray",
         *COLOURS,
         *NUMBERS.values(),
@@ -122,6 +129,11 @@ def vocabulary() -> list[str]:
     for shape in SHAPES:
         words.update((shape, shape + "s"))
     return sorted(words)
+
+
+def _spelt(text: str, rng: np.random.Generator) -> str:
+    """The text, now and then with the American spelling."""
+    return text.replace("grey", "gray") if rng.random() < 0.3 else text
 
 
 def _prefix(rng: np.random.Generator) -> str:

@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter, ImageOps
 from dam_pipeline.samples.drawing import Scene, draw_scene
 from dam_pipeline.samples.textures import draw_texture
 
-INPUT_SIDE = 64
+INPUT_SIDE = 72
 """Side of the network's square input, pixels."""
 
 DRAWN_SIZES: tuple[tuple[int, int], ...] = (
