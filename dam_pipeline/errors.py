@@ -15,11 +15,12 @@ Each message says what happened (the file, the value) and what to do. Retryable 
     │   ├── WeightsMissing       (blocks)
     │   ├── WeightsMismatch      (blocks)
     │   └── OutOfMemory *        (blocks)
-    └── StoreError
-        ├── StoreUnavailable *   (blocks)
-        ├── DiskFull *           (blocks)
-        ├── SchemaMismatch
-        └── SpaceMismatch
+    ├── StoreError
+    │   ├── StoreUnavailable *   (blocks)
+    │   ├── DiskFull *           (blocks)
+    │   ├── SchemaMismatch
+    │   └── SpaceMismatch
+    └── RunBroken *
 
 An error that *blocks* is the surroundings' fault, not the file's: no attempt is counted and the
 stage resumes by itself once the surroundings are mended.
@@ -118,3 +119,9 @@ class SchemaMismatch(StoreError):
 
 class SpaceMismatch(StoreError):
     """A vector of one embedding space was used in another."""
+
+
+class RunBroken(DamError):
+    """A Dagster run ended for another reason than its files."""
+
+    retryable = True

@@ -2,13 +2,11 @@
 
 import dagster as dg
 
-from dam_pipeline.partitions import media_partitions
 from dam_pipeline.stages import STAGES
 
 ingest = dg.define_asset_job(
     "ingest",
     selection=dg.AssetSelection.assets(*STAGES),
-    partitions_def=media_partitions,
     description="Bring a range of media files up to date; what is done and fresh is left alone.",
     tags={"dagster/max_retries": "1", "dagster/retry_on_asset_or_op_failure": "false"},
 )

@@ -7,7 +7,7 @@ import dagster as dg
 
 from dam_pipeline.catalogue.database import is_alive, this_process
 from dam_pipeline.definitions import build_definitions
-from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.errors import RunBroken
 from dam_pipeline.partitions import add_keys, range_tags, run_ranges
 from dam_pipeline.records import Media
 from dam_pipeline.settings import Settings
@@ -26,7 +26,8 @@ def run_media(
 ) -> Iterator[str]:
     """Run the job `ingest` for these keys, one run a contiguous range; yields each run's id.
 
-    Runs after one that failed go on: a failed file is not the others' concern.
+    Runs after one that failed go on: a failed file is not the others' concern. Raises RunBroken when
+    one ends for another reason.
     """
     sizes = {key: media.size_bytes for key, media in media_by_key.items()}
     all_keys = add_keys(instance, list(sizes))
@@ -40,26 +41,35 @@ def run_media(
             tags={**range_tags(batch), PROCESS_TAG: this_process(), JOB_TAG: "ingest"},
             raise_on_error=False,
         )
+        _check_ended_well(result)
         yield result.run_id
 
 
 def run_graph(settings: Settings, instance: dg.DagsterInstance) -> str:
-    """Run the job `graph`; returns its run id, raises ConfigurationError when it fails."""
-    result = (
-        build_definitions(settings)
-        .resolve_job_def("graph")
-        .execute_in_process(
-            instance=instance,
-            run_config=QUIET,
-            tags={PROCESS_TAG: this_process(), JOB_TAG: "graph"},
-            raise_on_error=False,
-        )
+    """Run the job `graph`; returns its run id, raises RunBroken when it fails."""
+    job = build_definitions(settings).resolve_job_def("graph")
+    result = job.execute_in_process(
+        instance=instance,
+        run_config=QUIET,
+        tags={PROCESS_TAG: this_process(), JOB_TAG: "graph"},
+        raise_on_error=False,
     )
-    if not result.success:
-        raise ConfigurationError(
-            f"The graph could not be built; run {result.run_id} in `dam ui` tells why."
-        )
+    _check_ended_well(result)
     return result.run_id
+
+
+def _check_ended_well(result: dg.ExecuteInProcessResult) -> None:
+    """Raise RunBroken for a run that failed of anything but its files."""
+    if result.success:
+        return
+    for event in result.get_step_failure_events():
+        failure = event.step_failure_data
+        if failure.user_failure_data is None:
+            error = failure.error.cause or failure.error if failure.error else None
+            raise RunBroken(
+                f"Run {result.run_id} broke off: {error.message.strip() if error else 'unknown'}. "
+                "What was finished is kept; `dam ui` shows its log. Run the command again."
+            )
 
 
 def end_lost_runs(instance: dg.DagsterInstance) -> list[str]:

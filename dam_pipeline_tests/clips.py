@@ -4,12 +4,15 @@ Every frame of `counted` clips carries its number as a row of 16 black or white 
 bottom, readable after scaling and lossy coding: what a person would read off a burned-in clock.
 """
 
+import io
 import os
+import struct
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 Picture = np.ndarray
 BITS = 16
@@ -125,3 +128,81 @@ def flip_bytes(path: Path, count: int, first: float = 0.3, last: float = 0.8) ->
         data[at] ^= 0x5A
     path.write_bytes(bytes(data))
     return path
+
+
+Tag = tuple[int, str, tuple[int, ...] | str]  # number, type (B s H I R r), values
+TYPES = {"B": (1, "B"), "s": (2, "s"), "H": (3, "H"), "I": (4, "I"), "R": (5, "I"), "r": (10, "i")}
+
+
+def write_tiff(path: Path, tags: Sequence[Tag], data: bytes, sub: tuple | None = None) -> Path:
+    """A little-endian TIFF of one strip; `sub` is (tags, data) of a picture inside (SubIFD)."""
+    body = bytearray(struct.pack("<2sHI", b"II", 42, 0))
+
+    def add(blob: bytes) -> int:
+        body.extend(b"\0" * (len(body) % 2))
+        body.extend(blob)
+        return len(body) - len(blob)
+
+    def directory(tags: Sequence[Tag], data: bytes) -> int:
+        strip = [(273, "I", (add(data),)), (279, "I", (len(data),))]
+        entries = b""
+        for number, form, values in sorted([*tags, *strip]):
+            code, letter = TYPES[form]
+            if form == "s":
+                raw, count = values.encode() + b"\0", len(values) + 1
+            else:
+                raw = struct.pack(f"<{len(values)}{letter}", *values)
+                count = len(values) // 2 if form in "Rr" else len(values)
+            field = raw.ljust(4, b"\0") if len(raw) <= 4 else struct.pack("<I", add(raw))
+            entries += struct.pack("<HHI", number, code, count) + field
+        return add(struct.pack("<H", len(entries) // 12) + entries + bytes(4))
+
+    if sub is not None:
+        tags = [*tags, (330, "I", (directory(*sub),))]
+    struct.pack_into("<I", body, 4, directory(tags, data))
+    path.write_bytes(bytes(body))
+    return path
+
+
+def write_deep_tiff(path: Path, picture: Picture) -> Path:
+    """A TIFF of 16 bits a channel."""
+    height, width = picture.shape[:2]
+    tags: list[Tag] = [
+        (256, "I", (width,)), (257, "I", (height,)), (258, "H", (16, 16, 16)), (259, "H", (1,)),
+        (262, "H", (2,)), (277, "H", (3,)), (278, "I", (height,)),
+    ]  # fmt: skip
+    return write_tiff(path, tags, (picture.astype("<u2") * 257).tobytes())
+
+
+def write_dng(
+    path: Path, picture: Picture, orientation: int = 1, preview: Picture | None = None
+) -> Path:
+    """A camera's DNG: the picture as a Bayer mosaic, with a JPEG preview in front if given."""
+    height, width = picture.shape[:2]
+    mosaic = np.zeros((height, width), "<u2")
+    linear = (picture / 255.0) ** 2.2 * 16000
+    for y, x, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
+        mosaic[y::2, x::2] = linear[y::2, x::2, channel]
+    size: list[Tag] = [(256, "I", (width,)), (257, "I", (height,)), (278, "I", (height,))]
+    matrix = (3240, -1537, -499, -969, 1876, 42, 56, -204, 1057)  # XYZ to linear sRGB, D65
+    camera: list[Tag] = [
+        (271, "s", "Maker"), (272, "s", "Maker One"), (274, "H", (orientation,)),
+        (50706, "B", (1, 4, 0, 0)), (50708, "s", "Maker One"),
+        (50721, "r", tuple(v for m in matrix for v in (m, 1000))), (50728, "R", (1,) * 6),
+        (50778, "H", (21,)),
+    ]  # fmt: skip
+    raw: list[Tag] = [
+        *size, (254, "I", (0,)), (258, "H", (16,)), (259, "H", (1,)), (262, "H", (32803,)),
+        (277, "H", (1,)), (33421, "H", (2, 2)), (33422, "B", (0, 1, 1, 2)), (50714, "H", (0,)),
+        (50717, "H", (16000,)),
+    ]  # fmt: skip
+    if preview is None:
+        return write_tiff(path, [*camera, *raw], mosaic.tobytes())
+    jpeg = io.BytesIO()
+    Image.fromarray(preview).save(jpeg, "JPEG", quality=92, subsampling=0)
+    front: list[Tag] = [
+        (254, "I", (1,)), (256, "I", (preview.shape[1],)), (257, "I", (preview.shape[0],)),
+        (258, "H", (8, 8, 8)), (259, "H", (7,)), (262, "H", (6,)), (277, "H", (3,)),
+        (278, "I", (preview.shape[0],)),
+    ]  # fmt: skip
+    return write_tiff(path, [*camera, *front], jpeg.getvalue(), (raw, mosaic.tobytes()))

@@ -76,9 +76,7 @@ class Library:
         return run_dam(self.environment(), *words)
 
 
-def run_dam(
-    environment: Mapping[str, str], *words: str
-) -> "subprocess.CompletedProcess[str]":
+def run_dam(environment: Mapping[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
     """Run the console script `dam` with these variables added."""
     return subprocess.run(
         [DAM, *words],

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from clips import encode, flip_bytes, keep_head, shots, tone
 
-from dam_pipeline.errors import MediaError, UnreadableMedia
+from dam_pipeline.errors import MediaError, SourceUnavailable, UnreadableMedia
 from dam_pipeline.media.decoder import Decoder, LookPlan
 from dam_pipeline.media.probing import Prober
 from dam_pipeline.records import MediaKind
@@ -125,9 +125,9 @@ def test_a_file_in_which_nothing_can_be_decoded_is_unreadable(decoder, tmp_path)
 def test_a_file_without_permission_says_so(decoder, prober, tmp_path):
     clip = encode(tmp_path / "secret.mp4", shots((5,)))
     clip.chmod(0)
-    with pytest.raises(UnreadableMedia, match="give us read permission"):
+    with pytest.raises(UnreadableMedia, match="Give this user read permission"):
         prober.probe(clip, MediaKind.VIDEO, ())
-    with pytest.raises(UnreadableMedia, match="give us read permission"):
+    with pytest.raises(UnreadableMedia, match="Give this user read permission"):
         look(decoder, clip)
 
 
@@ -137,7 +137,7 @@ def test_a_file_that_vanished_says_so(decoder, prober, tmp_path):
         lambda path: look(decoder, path),
         lambda path: decoder.look(path, MediaKind.IMAGE, tmp_path, LookPlan()),
     ):
-        with pytest.raises(UnreadableMedia, match=r"gone\.mp4 is not there any more"):
+        with pytest.raises(SourceUnavailable, match=r"gone\.mp4 is not there now"):
             ask(tmp_path / "gone.mp4")
 
 
@@ -146,6 +146,8 @@ def test_a_pipe_is_not_waited_for(decoder, prober, tmp_path):
     os.mkfifo(path)
     with pytest.raises(UnreadableMedia, match="no regular file"):
         prober.probe(path, MediaKind.VIDEO, ())
+    with pytest.raises(UnreadableMedia, match="no regular file"):
+        look(decoder, path)
 
 
 def test_after_a_bad_file_the_next_one_is_read(decoder, tmp_path):

@@ -255,6 +255,12 @@ def test_known_shots_are_kept_instead_of_detected(look, tmp_path):
     assert {keyframe.shot for keyframe in seen.keyframes} == {0, 1}
 
 
+def test_known_shots_give_the_same_keyframes_as_detected_ones(look, tmp_path):
+    clip = encode(tmp_path / "clip.mp4", shots(LENGTHS))
+    detected = look(clip)
+    assert look(clip, shots=detected.shots) == detected
+
+
 def test_something_that_comes_into_a_still_shot_is_in_a_keyframe(look, tmp_path):
     def frame(number: int) -> np.ndarray:
         picture = place(1)

@@ -1,12 +1,12 @@
 """Photographs of every format: upright, in sRGB, reduced, RAW by preview or development."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pillow_heif
 import pytest
-import tifffile
-from clips import keep_head, place
+from clips import keep_head, place, write_deep_tiff, write_dng
 from PIL import Image, ImageCms
 
 from dam_pipeline.errors import UnreadableMedia
@@ -72,10 +72,6 @@ def save_heif(path: Path, pixels: np.ndarray) -> None:
     pillow_heif.from_pillow(Image.fromarray(pixels)).save(path, quality=90)
 
 
-def save_16_bit_tiff(path: Path, pixels: np.ndarray) -> None:
-    tifffile.imwrite(path, pixels.astype(np.uint16) * 257, photometric="rgb")
-
-
 WRITERS = {
     "photo.jpg": lambda path, pixels: Image.fromarray(pixels).save(path, quality=92),
     "photo.jpeg": lambda path, pixels: Image.fromarray(pixels).save(path, quality=92),
@@ -86,7 +82,7 @@ WRITERS = {
     "photo.heic": save_heif,
     "photo.heif": save_heif,
     "photo.avif": lambda path, pixels: Image.fromarray(pixels).save(path, quality=80),
-    "sixteen.tif": save_16_bit_tiff,
+    "sixteen.tif": write_deep_tiff,
     "palette.png": lambda path, pixels: Image.fromarray(pixels).quantize(16).save(path),
     "CAPITALS.JPG": lambda path, pixels: Image.fromarray(pixels).save(path, quality=92),
 }
@@ -131,13 +127,15 @@ def test_every_exif_orientation_is_seen_upright(read, tmp_path, orientation):
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_a_turned_heic_is_seen_upright(read, tmp_path, orientation):
+@pytest.mark.parametrize("form", ["heic", "avif", "png", "webp", "tif"])
+def test_other_formats_are_seen_upright(read, tmp_path, form, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](quarters())))
+    path = tmp_path / f"turned.{form}"
     pillow_heif.register_heif_opener()
-    stored.save(tmp_path / "turned.heic", format="HEIF", exif=exif.tobytes(), quality=90)
-    probe, look, pixels = read(tmp_path / "turned.heic")
+    stored.save(path, exif=exif.tobytes(), quality=90)
+    probe, look, pixels = read(path)
     assert corners(pixels) == UPRIGHT
     assert (look.width, look.height) == (probe.width, probe.height) == (160, 120)
 
@@ -202,41 +200,48 @@ def test_a_photograph_that_is_only_a_header_is_unreadable(decoder, tmp_path):
         decoder.look(tmp_path / "head.png", MediaKind.IMAGE, tmp_path, LookPlan())
 
 
-def save_dng(path: Path, pixels: np.ndarray, orientation: int = 1) -> Path:
-    """A DNG with a Bayer pattern, as a camera without preview would write it."""
-    mosaic = np.zeros(pixels.shape[:2], np.uint16)
-    linear = (pixels / 255.0) ** 2.2 * 16000
-    mosaic[0::2, 0::2] = linear[0::2, 0::2, 0]
-    mosaic[0::2, 1::2] = linear[0::2, 1::2, 1]
-    mosaic[1::2, 0::2] = linear[1::2, 0::2, 1]
-    mosaic[1::2, 1::2] = linear[1::2, 1::2, 2]
-    matrix = [3240, -1537, -499, -969, 1876, 42, 56, -204, 1057]  # XYZ to linear sRGB, D65
-    tags = [
-        (271, "s", 0, "Maker", True),
-        (272, "s", 0, "Maker One", True),
-        (274, "H", 1, orientation, True),
-        (33421, "H", 2, (2, 2), True),
-        (33422, "B", 4, b"\x00\x01\x01\x02", True),
-        (50706, "B", 4, b"\x01\x04\x00\x00", True),
-        (50708, "s", 0, "Maker One", True),
-        (50714, "H", 1, 0, True),
-        (50717, "H", 1, 16000, True),
-        (50721, "2i", 9, tuple(v for m in matrix for v in (m, 1000)), True),
-        (50728, "2I", 3, (1, 1, 1, 1, 1, 1), True),
-        (50778, "H", 1, 21, True),
-    ]
-    tifffile.imwrite(path, mosaic, photometric=32803, extratags=tags, metadata=None, software=False)
-    return path
-
-
 @pytest.mark.parametrize(("orientation", "size"), [(1, (320, 240)), (6, (240, 320))])
 def test_a_raw_without_preview_is_developed(read, tmp_path, orientation, size):
-    path = save_dng(tmp_path / "raw.dng", quarters(320, 240), orientation)
+    path = write_dng(tmp_path / "raw.dng", quarters(320, 240), orientation)
     probe, look, pixels = read(path)
     assert (look.width, look.height) == (probe.width, probe.height) == size
     assert probe.camera == "Maker One"
     assert pixels.shape == (size[1], size[0], 3)
     assert corners(pixels) == (UPRIGHT if orientation == 1 else ["white", "red", "green", "blue"])
+
+
+@pytest.mark.parametrize(("orientation", "size"), [(1, (320, 240)), (6, (240, 320))])
+def test_a_raw_with_a_preview_is_seen_through_it(read, tmp_path, orientation, size):
+    grey = np.full((240, 320, 3), 90, np.uint8)
+    path = write_dng(tmp_path / "raw.dng", grey, orientation, preview=quarters(320, 240))
+    probe, look, pixels = read(path)
+    assert (look.width, look.height) == (probe.width, probe.height) == size
+    assert corners(pixels) == (UPRIGHT if orientation == 1 else ["white", "red", "green", "blue"])
+
+
+def test_a_preview_too_small_to_stand_for_the_picture_is_passed_over(read, tmp_path):
+    grey = np.full((480, 640, 3), 90, np.uint8)
+    path = write_dng(tmp_path / "raw.dng", quarters(640, 480), preview=grey[:60, :80])
+    _, look, pixels = read(path)
+    assert (look.width, look.height) == (640, 480)
+    assert corners(pixels) == UPRIGHT
+
+
+def test_a_raw_that_libraw_does_not_know_is_seen_through_what_exiftool_finds(read, tmp_path):
+    """A DNG whose raw data are of a compression that nobody decodes, with a preview in front."""
+    grey = np.full((240, 320, 3), 90, np.uint8)
+    path = write_dng(tmp_path / "raw.dng", grey, preview=quarters(320, 240))
+    damage_raw(path)
+    _, look, pixels = read(path)
+    assert corners(pixels) == UPRIGHT
+    assert (look.width, look.height) == (320, 240)
+
+
+def damage_raw(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    at = data.index(struct.pack("<HHII", 262, 3, 1, 32803))
+    data[at : at + 12] = struct.pack("<HHII", 262, 3, 1, 51177)
+    path.write_bytes(bytes(data))
 
 
 def test_a_broken_raw_is_unreadable(decoder, prober, tmp_path):

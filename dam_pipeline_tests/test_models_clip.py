@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     CLIPConfig,
@@ -24,6 +24,7 @@ from transformers import (
     SiglipProcessor,
 )
 
+from dam_pipeline.errors import WeightsMismatch
 from dam_pipeline.models import ImageTextModel, open_image_text, spaces
 from dam_pipeline.settings import Settings
 
@@ -254,3 +255,22 @@ def test_siglip_is_a_relative_that_opens_too(tmp_path: Path, pictures: list[np.n
     assert model.encode_images(pictures).shape == (9, 32)
     assert model.encode_texts(["a dog"]).shape == (1, 32)
     assert model.unknown_words("a green dog") == ["green"]
+
+
+def test_a_cut_weights_file_is_refused_with_what_to_do(tmp_path: Path, clip_folder: Path) -> None:
+    folder = shutil.copytree(clip_folder, tmp_path / "cut")
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsMismatch, match=r"cut does not hold a whole .*dam models import"):
+        open_image_text(_settings(tmp_path, folder))
+
+
+def test_weights_that_lack_a_layer_are_not_filled_with_random_numbers(
+    tmp_path: Path, clip_folder: Path
+) -> None:
+    folder = shutil.copytree(clip_folder, tmp_path / "holed")
+    tensors = load_file(folder / "model.safetensors")
+    tensors.pop("visual_projection.weight")
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(WeightsMismatch, match=r"it lacks visual_projection\.weight"):
+        open_image_text(_settings(tmp_path, folder))

@@ -122,7 +122,7 @@ def test_a_sentence_has_one_vector_in_any_company(settings: Settings) -> None:
 )
 def test_memory_trouble_blocks_and_says_what_to_do(error: Exception) -> None:
     with (
-        pytest.raises(OutOfMemory, match="a batch. Set it lower.") as caught,
+        pytest.raises(OutOfMemory, match=r"a batch\. Set it lower") as caught,
         memory_guard("a batch", "Set it lower."),
     ):
         raise error

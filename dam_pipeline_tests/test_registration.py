@@ -1,6 +1,8 @@
 """Registering what is at some paths: media, places, keys, `media.json`, on a real catalogue."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -333,3 +335,38 @@ def test_more_files_than_one_step_are_all_taken(library: Library) -> None:
         write(library.folder / f"{number}.mp4", f"film {number}")
     found = ingest(library)
     assert (len(found.new), found.unchanged) == (10, 0)
+
+
+REGISTER = """
+import sys
+from pathlib import Path
+from dam_pipeline.catalogue.catalogue import open_catalogue
+from dam_pipeline.catalogue.discovery import discover
+from dam_pipeline.settings import load_settings
+from dam_pipeline.stores.derived import DerivedFiles
+settings = load_settings(Path(sys.argv[1]))
+with open_catalogue(settings.home) as catalogue:
+    sys.stdin.readline()
+    found = discover([sys.argv[2]], catalogue, DerivedFiles(settings.home), settings)
+print(*(media.partition_key for media in found.new), sep="\\n")
+"""
+
+
+def test_two_writers_at_once_agree_on_every_key(library: Library) -> None:
+    for number in range(40):
+        write(library.folder / "one" / f"first-{number}.mp4", f"film {number}")
+        write(library.folder / "two" / f"second-{number}.mp4", f"film {number}")
+    command = [sys.executable, "-c", REGISTER, str(library.settings.home)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    writers = [
+        subprocess.Popen([*command, str(library.folder / name)], **pipes) for name in ("one", "two")
+    ]
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    told = [writer.communicate(timeout=60)[0].split() for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0]
+    keys = {media.partition_key for media in library.catalogue.all_media()}
+    assert len(keys) == 40
+    assert {key for one in told for key in one} == keys
+    assert len(library.present()) == 80

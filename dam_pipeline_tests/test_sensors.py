@@ -1,6 +1,7 @@
 """The sensors on a real Dagster instance: which runs they ask for, and why not."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,8 +10,13 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 
-from dam_pipeline.catalogue.pending_work import Blocked, blocked
+from dam_pipeline.catalogue.pending_work import Resumable, resumable
 from dam_pipeline.catalogue.registry import accept_source, add_source
 from dam_pipeline.partitions import PARTITIONS, RANGE_END, RANGE_START, add_keys, range_tags
 from dam_pipeline.records import StageRow, State
@@ -68,27 +74,45 @@ class Desk:
         self, keys: list[str], status: dg.DagsterRunStatus, job: str = "ingest", **tags
     ) -> None:
         """A run in the history of the instance."""
+        location = RegisteredCodeLocationOrigin("dam_pipeline")
         run = dg.DagsterRun(
-            job_name=job, status=status, tags={**(range_tags(keys) if keys else {}), **tags}
+            job_name=job,
+            status=status,
+            tags={**(range_tags(keys) if keys else {}), **tags},
+            remote_job_origin=RemoteJobOrigin(
+                RemoteRepositoryOrigin(location, "__repository__"), job
+            ),
         )
         self.instance.run_storage.add_run(run)
 
-    def record(self, name: str, stage: str, state: State, when: datetime | None = None) -> None:
+    def record(
+        self, name: str, stage: str, state: State, when: datetime | None = None, **more
+    ) -> None:
         """As a run leaves a stage."""
         with self.tools() as tools:
             (media,) = [m for m in tools.catalogue.all_media() if m.first_name == name]
             moment = (when or datetime.now(UTC)).isoformat(timespec="microseconds")
             tools.catalogue.states.record(
-                [StageRow(media.media_id, stage, state, "why", updated_at=moment)]
+                [StageRow(media.media_id, stage, state, "why", updated_at=moment, **more)]
             )
 
 
+@pytest.fixture(scope="session")
+def empty_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an instance without any run; making its databases takes seconds."""
+    folder = tmp_path_factory.mktemp("instance")
+    with dg.DagsterInstance.local_temp(str(folder)) as instance:
+        add_keys(instance, [])
+        instance.get_run_records(limit=1)
+    return folder
+
+
 @pytest.fixture
-def desk(settings: Settings, tmp_path: Path) -> Iterator[Desk]:
+def desk(settings: Settings, tmp_path: Path, empty_instance: Path) -> Iterator[Desk]:
     folder = tmp_path / "films"
     folder.mkdir()
     add_source(settings.home, folder)
-    (tmp_path / "dagster").mkdir()
+    shutil.copytree(empty_instance, tmp_path / "dagster")
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
         yield Desk(settings, instance, folder)
     close_libraries()
@@ -403,12 +427,12 @@ def test_a_graph_that_a_command_built_is_not_built_again(desk: Desk) -> None:
 # resume_blocked
 
 
-def waiting(desk: Desk, age_s: float = 0.0, worked_at: str = "") -> list[Blocked]:
+def waiting(desk: Desk, age_s: float = 0.0, worked_at: str = "") -> list[Resumable]:
     with desk.tools() as tools:
-        rows = blocked(tools.catalogue)
+        rows = resumable(tools.catalogue, tools.settings.max_attempts)
     moment = datetime.fromtimestamp(time.time() - age_s, UTC).isoformat(timespec="microseconds")
     return [
-        Blocked(one.media, replace(one.row, updated_at=moment), worked_at or one.stage_worked_at)
+        Resumable(one.media, replace(one.row, updated_at=moment), worked_at or one.stage_worked_at)
         for one in rows
     ]
 
@@ -447,6 +471,22 @@ def test_blocked_files_that_have_a_run_already_are_not_asked_for(blocked_desk: D
     keys = add_keys(blocked_desk.instance, [])
     blocked_desk.run(keys, dg.DagsterRunStatus.QUEUED)
     assert "none to try now" in blocked_desk.tick(sensor).skip_reason.skip_message
+
+
+def test_a_failure_that_may_be_mended_is_tried_again_after_a_rest(desk: Desk) -> None:
+    register_without_run(desk, *"abc")
+    desk.record("a.mp4", "transcript", State.FAILED, retryable=True, attempts=2)
+    desk.record("b.mp4", "transcript", State.FAILED, retryable=True, attempts=3)
+    desk.record("c.mp4", "transcript", State.FAILED, retryable=False, attempts=1)
+    assert resumed(desk, age_s=10) == 0
+    (media,) = to_resume(waiting(desk, BACKOFF_S + 1), time.time(), lambda *_: False, 1)
+    assert media.first_name == "a.mp4"
+
+
+def test_a_media_that_is_nowhere_is_not_resumed(blocked_desk: Desk) -> None:
+    (blocked_desk.folder / "a.mp4").unlink()
+    blocked_desk.tick()
+    assert len(waiting(blocked_desk)) == 4
 
 
 def test_superseded_media_are_not_resumed(blocked_desk: Desk) -> None:

@@ -68,12 +68,15 @@ def unstarted(
     While a command such as `dam ingest` works through its list in the foreground, none are.
     """
     before = (datetime.now(UTC) - timedelta(seconds=older_than_s)).isoformat()
-    media = never_run(tools.catalogue, before, tools.settings.sensor_step_files)
-    if not media or is_foreground_run_under_way(instance):
+    keys = never_run(tools.catalogue, before)
+    if not keys or is_foreground_run_under_way(instance):
         return []
     busy = keys_under_way(instance)
     leased = {media_id for media_id, _stage in tools.catalogue.states.running()}
-    return [m for m in media if m.partition_key not in busy and m.media_id not in leased]
+    ids = [one for one, key in keys.items() if key not in busy and one not in leased]
+    ids = ids[: tools.settings.sensor_step_files]
+    media = tools.catalogue.media(ids)
+    return [media[media_id] for media_id in ids]
 
 
 def _requests(

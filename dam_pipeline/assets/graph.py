@@ -23,7 +23,7 @@ def media_graph(
     Made of every file that has results, whether or not others have failed.
     """
     with library.open() as tools:
-        report = build_graph(tools.settings, tools.catalogue, tools.derived, context.run_id)
+        report = build_graph(tools.settings, tools.catalogue, tools.derived, context.run.run_id)
     return dg.MaterializeResult(
         metadata={
             **{f"nodes/{kind}": count for kind, count in report.nodes.items()},

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from dam_pipeline.assets.metadata import describe, version_tags
+from dam_pipeline.assets.metadata import describe, inputs_in_dagster, pointer_tags, version_tags
 from dam_pipeline.partitions import media_partitions
 from dam_pipeline.records import State
 from dam_pipeline.settings import Settings
@@ -61,10 +61,9 @@ def media_assets(settings: Settings) -> dg.AssetsDefinition:
 
 def _spec(name: str, version: StageVersion) -> dg.AssetSpec:
     stage = STAGES[name]
-    deps = [*stage.inputs, *stage.enrichments]
     return dg.AssetSpec(
         name,
-        deps=[ORIGINAL] if name == "probe" else deps,
+        deps=inputs_in_dagster(name),
         description=stage.description,
         partitions_def=media_partitions,
         group_name=GROUPS[stage.level],
@@ -86,19 +85,49 @@ def _run(
         )
     context.log.info(f"{len(known)} files, {len(stages)} stages")
 
+    reporter = _Reporter(context, tools)
+
     def log_result(finished: Finished) -> None:
         if finished.stored and finished.state in (State.DONE, State.EMPTY):
-            context.log_event(_materialization(finished, tools))
+            reporter.report(finished)
 
     ids = [known[key].media_id for key in keys if key in known]
-    report = run_stages(tools, ids, stages, context.run_id, log_result)
+    report = run_stages(tools, ids, stages, context.run.run_id, log_result)
     counts = Counter("unchanged" if one.fresh else one.state.value for one in report.finished)
     context.log.info(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
-    _log_unchanged(context, tools, report)
+    _log_unchanged(context, reporter, report)
     return report
 
 
-def _log_unchanged(context: dg.AssetExecutionContext, tools: Toolbox, report: BatchReport) -> None:
+class _Reporter:
+    """Logs materialisations, each with the place in the event log where its inputs stood."""
+
+    def __init__(self, context: dg.AssetExecutionContext, tools: Toolbox) -> None:
+        self._context = context
+        self._tools = tools
+        self._stage = ""
+        self._newest_event = 0
+
+    def report(self, finished: Finished) -> None:
+        """Log a finished (file, stage)."""
+        if finished.stage != self._stage:
+            # The stage's inputs were all logged before its first file: one look serves a group.
+            storage = self._context.instance.event_log_storage
+            self._newest_event = storage.get_maximum_record_id() or 0
+            self._stage = finished.stage
+        self._context.log_event(
+            dg.AssetMaterialization(
+                finished.stage,
+                partition=finished.media.partition_key,
+                metadata=describe(finished, self._tools),
+                tags=version_tags(finished) | pointer_tags(finished.stage, self._newest_event),
+            )
+        )
+
+
+def _log_unchanged(
+    context: dg.AssetExecutionContext, reporter: _Reporter, report: BatchReport
+) -> None:
     """Report fresh results again where the run would otherwise paint them missing or failed.
 
     Dagster counts a planned partition of a failed run as failed, whatever it held before; and a
@@ -106,24 +135,15 @@ def _log_unchanged(context: dg.AssetExecutionContext, tools: Toolbox, report: Ba
     """
     fresh = [one for one in report.finished if one.fresh]
     run_fails = bool(report.of(State.FAILED))
-    for stage in {one.stage for one in fresh}:
+    for stage in dict.fromkeys(one.stage for one in fresh):
         heard = set() if run_fails else _materialized(context, stage)
         for one in fresh:
             if one.stage == stage and one.media.partition_key not in heard:
-                context.log_event(_materialization(one, tools))
+                reporter.report(one)
 
 
 def _materialized(context: dg.AssetExecutionContext, stage: str) -> set[str]:
     return set(context.instance.get_materialized_partitions(dg.AssetKey(stage)))
-
-
-def _materialization(finished: Finished, tools: Toolbox) -> dg.AssetMaterialization:
-    return dg.AssetMaterialization(
-        finished.stage,
-        partition=finished.media.partition_key,
-        metadata=describe(finished, tools),
-        tags=version_tags(finished),
-    )
 
 
 def _tell_blocked(context: dg.AssetExecutionContext, report: BatchReport) -> None:

@@ -58,13 +58,31 @@ def version_tags(finished: Finished) -> dict[str, str]:
         "dagster/data_version": row.data_version,
         "dagster/data_version_is_user_provided": "true",
     }
-    stage = STAGES[finished.stage]
-    for name in (*stage.inputs, *stage.enrichments):
-        tags[f"dagster/input_data_version/{name}"] = row.inputs.get(name) or "INITIAL"
-    if finished.stage == "probe":
-        version = finished.media.sidecar_version or ORIGINAL_VERSION
-        tags["dagster/input_data_version/original"] = version
+    for name in inputs_in_dagster(finished.stage):
+        version = row.inputs.get(name) or ORIGINAL_VERSION
+        if name == "original":
+            version = finished.media.sidecar_version or ORIGINAL_VERSION
+        tags[f"dagster/input_data_version/{name}"] = version
     return tags
+
+
+def pointer_tags(stage: str, newest_event: int) -> dict[str, str]:
+    """Tags that say up to which event of the log the inputs of a result were looked at.
+
+    Without them Dagster takes each input for a new dependency; with them, a result is stale when an
+    input has a newer event of another version.
+    """
+    return {
+        f"dagster/input_event_pointer/{name}": str(newest_event)
+        for name in inputs_in_dagster(stage)
+    }
+
+
+def inputs_in_dagster(stage: str) -> tuple[str, ...]:
+    """Names of the assets that a stage's asset depends on."""
+    if stage == "probe":
+        return ("original",)
+    return (*STAGES[stage].inputs, *STAGES[stage].enrichments)
 
 
 def _probe(result: Mapping[str, Json]) -> Metadata:

@@ -1,4 +1,4 @@
-"""Work that nobody has under way: media that never ran, stages whose surroundings were at fault."""
+"""Work that nobody has under way: media that never ran, stages that may do better another time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,18 +12,21 @@ from dam_pipeline.records import Media, StageRow, State
 
 
 @dataclass(frozen=True, slots=True)
-class Blocked:
-    """A blocked stage of a media, and when that stage last gave a result on any (or empty)."""
+class Resumable:
+    """A stage that is blocked, or failed in a way that another try may mend, on a present media.
+
+    `stage_worked_at` is when that stage last gave a result on any media, or empty.
+    """
 
     media: Media
     row: StageRow
     stage_worked_at: str
 
 
-def never_run(catalogue: Catalogue, seen_before: str, limit: int) -> list[Media]:
-    """At most `limit` present media without any state, at a place since before a moment (ISO 8601).
+def never_run(catalogue: Catalogue, seen_before: str) -> dict[str, str]:
+    """Partition keys by id of present media without any state, in the order of the keys.
 
-    In the order of their keys. Superseded media are left out.
+    Only those at a place since before a moment (ISO 8601). Superseded media are left out.
     """
     has_state = sa.exists().where(STAGE_STATE.c.media_id == MEDIA.c.media_id)
     is_present = sa.exists().where(
@@ -32,26 +35,28 @@ def never_run(catalogue: Catalogue, seen_before: str, limit: int) -> list[Media]
         LOCATION.c.first_seen < seen_before,
     )
     query = (
-        sa.select(MEDIA.c.media_id)
+        sa.select(MEDIA.c.media_id, MEDIA.c.partition_key)
         .where(MEDIA.c.superseded_by.is_(None), ~has_state, is_present)
         .order_by(MEDIA.c.partition_key)
-        .limit(limit)
     )
     with catalogue._engine.connect() as connection:
-        ids = list(connection.scalars(query))
-    known = catalogue.media(ids)
-    return [known[media_id] for media_id in ids]
+        return {row.media_id: row.partition_key for row in connection.execute(query)}
 
 
-def blocked(catalogue: Catalogue) -> list[Blocked]:
-    """All blocked stages of media that are not superseded, the longest blocked first."""
+def resumable(catalogue: Catalogue, max_attempts: int) -> list[Resumable]:
+    """All blocked stages, and failed ones that may be tried again, the longest waiting first.
+
+    Superseded media are left out, and those that are nowhere: they are taken up when they are back.
+    """
     worked_at = _worked_at(catalogue)
-    found = sorted(_blocked_rows(catalogue), key=lambda row: (row.updated_at, row.media_id))
+    found = sorted(
+        _resumable_rows(catalogue, max_attempts), key=lambda row: (row.updated_at, row.media_id)
+    )
     known = catalogue.media(sorted({row.media_id for row in found}))
     return [
-        Blocked(known[row.media_id], row, worked_at.get(row.stage, ""))
+        Resumable(known[row.media_id], row, worked_at.get(row.stage, ""))
         for row in found
-        if row.media_id in known and known[row.media_id].superseded_by is None
+        if row.media_id in known
     ]
 
 
@@ -66,10 +71,23 @@ def _worked_at(catalogue: Catalogue) -> dict[str, str]:
         return {row.stage: row.last for row in connection.execute(query)}
 
 
-def _blocked_rows(catalogue: Catalogue) -> Iterator[StageRow]:
-    query = sa.select(STAGE_STATE.c.media_id).where(STAGE_STATE.c.state == State.BLOCKED.value)
+def _resumable_rows(catalogue: Catalogue, max_attempts: int) -> Iterator[StageRow]:
+    is_blocked = STAGE_STATE.c.state == State.BLOCKED.value
+    may_be_mended = sa.and_(
+        STAGE_STATE.c.state == State.FAILED.value,
+        STAGE_STATE.c.retryable,
+        STAGE_STATE.c.attempts < max_attempts,
+    )
+    is_present = sa.exists().where(
+        LOCATION.c.media_id == MEDIA.c.media_id, LOCATION.c.missing_since.is_(None)
+    )
+    query = (
+        sa.select(STAGE_STATE.c.media_id, STAGE_STATE.c.stage)
+        .join(MEDIA, MEDIA.c.media_id == STAGE_STATE.c.media_id)
+        .where(sa.or_(is_blocked, may_be_mended), MEDIA.c.superseded_by.is_(None), is_present)
+    )
     with catalogue._engine.connect() as connection:
-        ids = list(connection.scalars(query.distinct()))
-    for piece in chunks(ids):
-        for rows in catalogue.states.of(piece).values():
-            yield from (row for row in rows.values() if row.state is State.BLOCKED)
+        wanted = {(row.media_id, row.stage) for row in connection.execute(query)}
+    for piece in chunks(sorted({media_id for media_id, _stage in wanted})):
+        for media_id, rows in catalogue.states.of(piece).items():
+            yield from (row for stage, row in rows.items() if (media_id, stage) in wanted)

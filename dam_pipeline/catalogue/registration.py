@@ -47,7 +47,8 @@ def apply(
     books.replace_contents()
     books.note_sidecars()
     books.write_files(derived)
-    books.write_rows()
+    books.write_new_media(derived)
+    books.write_other_rows()
     return books.registered()
 
 
@@ -141,14 +142,27 @@ class _Books:
         if changed or self._changed_places:
             derived.flush()
 
-    def write_rows(self) -> None:
-        """Write the catalogue's rows, media before the places that name them."""
+    def write_new_media(self, derived: DerivedFiles) -> None:
+        """Add the rows of new media; where another writer was first, its key holds."""
+        self._catalogue.add_media(self._media[media_id] for media_id in self._new)
+        stored = self._catalogue.media(self._new)
+        for media_id in self._new:
+            ours = self._media[media_id]
+            if media_id not in stored:
+                raise StoreUnavailable(
+                    f"Another writer took the key {ours.partition_key} meanwhile. Run it again."
+                )
+            if stored[media_id].partition_key != ours.partition_key:
+                self._media[media_id] = replace(
+                    ours,
+                    partition_key=stored[media_id].partition_key,
+                    first_name=stored[media_id].first_name,
+                )
+                derived.write_media(self._media[media_id], list(self._places[media_id].values()))
+
+    def write_other_rows(self) -> None:
+        """Write the rows of places, successors and sidecars."""
         decision, catalogue = self._decision, self._catalogue
-        catalogue.add_media(self._media[media_id] for media_id in self._new)
-        lost = set(self._new) - catalogue.media(self._new).keys()
-        if lost:
-            keys = ", ".join(sorted(self._media[media_id].partition_key for media_id in lost))
-            raise StoreUnavailable(f"Another writer took {keys} meanwhile. Run it again.")
         catalogue.put_locations(
             self._places[found.media_id][found.file.uri] for found in decision.placed
         )

@@ -45,15 +45,15 @@ def run(
         say(f"Nothing is related to {asked.partition_key}.")
     else:
         table(
-            ("how", "weight", "here", "there", "file", "evidence"),
+            ("how", "weight", "here", "there", "evidence", "file"),
             [
                 (
                     one.kind,
                     f"{one.weight:.2f}",
                     span(one.start_s, one.end_s),
                     span(one.other_start_s, one.other_end_s),
-                    place(one.other_uri),
                     _evidence(one.evidence),
+                    place(one.other_uri),
                 )
                 for one in found
             ],
@@ -62,13 +62,12 @@ def run(
 
 
 def _evidence(evidence: Json) -> str:
-    """The plain values of the evidence; its lists are for scripts."""
-    if not isinstance(evidence, dict):
-        return str(evidence)
-    shown = {
-        name: value for name, value in evidence.items() if isinstance(value, str | int | float)
-    }
-    return ", ".join(
-        f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in shown.items()
-    )
+    """What is shared in a few words; the lists and the space are for scripts."""
+    shown = []
+    if text := evidence.get("text"):
+        shown.append(f"“{text}”")
+    for name in ("cosine", "distance", "count"):
+        if name in evidence:
+            value = evidence[name]
+            shown.append(f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}")
+    return ", ".join(shown)

@@ -86,11 +86,10 @@ def _search(
         say("Nothing found.")
     else:
         table(
-            ("score", "when", "file", "why"),
+            ("score", "when", "why", "file"),
             [
-                (f"{hit.score:.3f}", span(hit.start_s, hit.end_s, hit.kind), place(hit.uri), why)
+                (f"{hit.score:.3f}", span(hit.start_s, hit.end_s), _why(hit), place(hit.uri))
                 for hit in found.hits
-                for why in [_why(hit)]
             ],
         )
     return Exit.OK

@@ -136,8 +136,9 @@ def _print_lists(document: Mapping[str, Json], kind: MediaKind) -> None:
     if keyframes:
         folder = Path(keyframes[0]["path"]).parent
         shots = f"{len(document['shots'])} {'shot' if len(document['shots']) == 1 else 'shots'}"
-        _line(f"\n{shots}, {len(keyframes)} keyframes in {folder}")
-        table(("at", "stands for", "picture", ""), [_keyframe(one, kind) for one in keyframes])
+        frames = "keyframe" if len(keyframes) == 1 else "keyframes"
+        _line(f"\n{shots}, {len(keyframes)} {frames} in {folder}")
+        table(("at", "stands for", "picture", ""), [_keyframe(one) for one in keyframes])
     if faces:
         _line(f"\n{len(faces)} {'face' if len(faces) == 1 else 'faces'}")
         table(("at", "sure", "box x, y, w, h"), [_face(one) for one in faces])
@@ -148,8 +149,8 @@ def _print_lists(document: Mapping[str, Json], kind: MediaKind) -> None:
             table(("when", "words"), rows)
 
 
-def _keyframe(one: Mapping[str, Json], kind: MediaKind) -> tuple[str, ...]:
-    stands_for = span(one["start_s"], one["end_s"], kind)
+def _keyframe(one: Mapping[str, Json]) -> tuple[str, ...]:
+    stands_for = span(one["start_s"], one["end_s"])
     name = Path(one["path"]).name
     return clock(one["time_s"]), stands_for, name, "hero" if one["is_hero"] else ""
 

@@ -2,8 +2,6 @@
 
 from urllib.parse import unquote_to_bytes
 
-from dam_pipeline.records import MediaKind
-
 
 def clock(seconds: float) -> str:
     """`m:ss`, or `h:mm:ss` from an hour on; fractions are dropped."""
@@ -13,9 +11,9 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{left:02}" if hours else f"{minutes}:{left:02}"
 
 
-def span(start_s: float, end_s: float, kind: MediaKind | None = None) -> str:
+def span(start_s: float, end_s: float) -> str:
     """`m:ss–m:ss`; nothing for a photograph, which has no time."""
-    return "" if kind is MediaKind.IMAGE else f"{clock(start_s)}–{clock(end_s)}"
+    return f"{clock(start_s)}–{clock(end_s)}" if end_s > start_s else ""
 
 
 def place(uri: str | None) -> str:

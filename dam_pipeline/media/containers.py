@@ -15,6 +15,7 @@ from typing import Any
 import ffmpeg
 
 from dam_pipeline.errors import ConfigurationError, UnreadableMedia
+from dam_pipeline.media.access import AGAIN
 from dam_pipeline.media.formats import DEMUXERS, PROTOCOLS
 
 TIMEOUT_S = 60.0
@@ -89,7 +90,7 @@ class ContainerReader:
         except ffmpeg.Error as error:
             raise UnreadableMedia(
                 f"cannot be read ({_words(error)}): it is damaged, cut short, or is not what its "
-                "name says. Copy it again from its source, or remove it."
+                f"name says. {AGAIN}"
             ) from error
         except FileNotFoundError as error:
             raise ConfigurationError(

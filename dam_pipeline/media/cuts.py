@@ -21,8 +21,6 @@ class CutDetector:
     threshold: ratio to the neighbouring frames (AdaptiveDetector, scenedetect 0.7).
     """
 
-    delay_frames = WINDOW_FRAMES
-
     def __init__(self, threshold: float, rate: Fraction, time_base: Fraction) -> None:
         self._rate = rate
         self._time_base = time_base

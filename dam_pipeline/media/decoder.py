@@ -4,7 +4,6 @@ A request that hangs, crashes or outgrows its memory ends with UnreadableMedia f
 next file gets a fresh child. The child writes only where it is told to.
 """
 
-import json
 import os
 import select
 import signal
@@ -19,7 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from dam_pipeline.errors import DamError, DiskFull, UnreadableMedia, UnsupportedMedia
+from dam_pipeline.errors import (
+    ConfigurationError,
+    DamError,
+    DiskFull,
+    SourceUnavailable,
+    UnreadableMedia,
+    UnsupportedMedia,
+)
 from dam_pipeline.identity import display_name, path_to_uri
 from dam_pipeline.media.plan import LookPlan
 from dam_pipeline.media.protocol import (
@@ -30,6 +36,7 @@ from dam_pipeline.media.protocol import (
     PosterRequest,
     Progress,
     Request,
+    Result,
     decode_reply,
     encode,
 )
@@ -39,6 +46,7 @@ from dam_pipeline.settings import Settings
 __all__ = ["Decoder", "LookPlan"]
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
+START_S = 120.0  # the codecs are imported in one second, on a busy machine in ten
 LAST_WORDS_BYTES = 2000  # of the child's standard error, shown when it dies
 
 
@@ -92,7 +100,8 @@ class Decoder:
 
         `on_progress` is given the share read so far (0–1). Raises UnreadableMedia when nothing can
         be decoded or the decoder hangs or dies, UnsupportedMedia when there are no pictures or too
-        large ones, DiskFull.
+        large ones, SourceUnavailable when the file is not there, DiskFull, and ConfigurationError
+        when the decoder cannot be started.
         """
         request = LookRequest(_absolute(path), kind, _absolute(out_dir), plan)
         result = self._ask(request, on_progress)
@@ -130,9 +139,7 @@ class Decoder:
             raise UnreadableMedia(f"{_name(path)}: the decoder gave no sound.")
         return result
 
-    def _ask(
-        self, request: Request, on_progress: Callable[[float], None] | None
-    ) -> Look | tuple[int, int] | AudioTrack | None:
+    def _ask(self, request: Request, on_progress: Callable[[float], None] | None) -> Result:
         with self._lock:
             try:
                 child = self._running_child()
@@ -152,48 +159,56 @@ class Decoder:
         request: Request,
         on_progress: Callable[[float], None] | None,
     ) -> Done | Failed:
-        if child.stdin is None or child.stdout is None:
-            raise UnreadableMedia("the decoder has no pipes.")
         try:
-            child.stdin.write(encode(request))
-            child.stdin.flush()
+            _pipe(child.stdin).write(encode(request))
+            _pipe(child.stdin).flush()
         except BrokenPipeError:
             raise self._death(child, request.path) from None
         while True:
-            line = self._line(child, child.stdout, request.path)
+            line = self._line(child, self._settings.decoder_stall_s)
+            if line is None:
+                raise self._hang(request.path)
+            if not line:
+                raise self._death(child, request.path)
             reply = decode_reply(line)
             if not isinstance(reply, Progress):
                 return reply
             if on_progress is not None:
                 on_progress(reply.share)
 
-    def _line(self, child: subprocess.Popen[bytes], pipe: IO[bytes], path: str) -> bytes:
-        """The child's next line; raises when it is silent for too long or has died."""
-        stall_s = self._settings.decoder_stall_s
-        deadline_s = time.monotonic() + stall_s
+    def _line(self, child: subprocess.Popen[bytes], patience_s: float) -> bytes | None:
+        """The child's next line; empty when it has died, None when it stayed silent."""
+        pipe = _pipe(child.stdout)
+        deadline_s = time.monotonic() + patience_s
         while b"\n" not in self._unread:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0 or not select.select([pipe], [], [], left_s)[0]:
-                raise UnreadableMedia(
-                    f"{_name(path)}: the decoder hung (no progress for {stall_s:g} s) and was "
-                    "stopped. Look at the file in a player; DAM_DECODER_STALL_S is the limit."
-                )
+                return None
             piece = os.read(pipe.fileno(), 1 << 16)
             if not piece:
-                raise self._death(child, path)
+                return b""
             self._unread += piece
         line, _, self._unread = self._unread.partition(b"\n")
         return line
 
     def _running_child(self) -> subprocess.Popen[bytes]:
+        """The child, started if need be; raises ConfigurationError when it cannot be."""
         if self._child is not None and self._child.poll() is not None:
             self._kill()
-        if self._child is None:
-            self._unread = b""
-            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
-            self._child = self._starter.submit(self._start, self._errors).result()
-        elif self._errors is not None:
-            self._errors.truncate(0)
+        if self._child is not None:
+            if self._errors is not None:
+                self._errors.seek(0)  # the child shares the offset
+                self._errors.truncate()
+            return self._child
+        self._unread = b""
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
+        self._child = self._starter.submit(self._start, self._errors).result()
+        if not self._line(self._child, START_S):
+            raise ConfigurationError(
+                f"The decoder does not start{self._last_words()}. See whether "
+                f"DAM_DECODER_MEMORY_MB = {self._settings.decoder_memory_mb} is enough, and run "
+                "dam doctor."
+            )
         return self._child
 
     def _start(self, errors: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -220,12 +235,19 @@ class Decoder:
             self._errors.close()
             self._errors = None
 
+    def _hang(self, path: str) -> UnreadableMedia:
+        return UnreadableMedia(
+            f"{_name(path)}: the decoder hung (no progress for "
+            f"{self._settings.decoder_stall_s:g} s) and was stopped. Look at the file in a player; "
+            "DAM_DECODER_STALL_S is the limit."
+        )
+
     def _death(self, child: subprocess.Popen[bytes], path: str) -> UnreadableMedia:
         code = child.wait()
         how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         words = self._last_words() if code > 0 else ""
         return UnreadableMedia(
-            f"{_name(path)}: the decoder died ({how}){words} at this file. Look at it in a player; "
+            f"{_name(path)}: the decoder died ({how}{words}) at this file. Look at it in a player; "
             "if it is sound, give the decoder more memory (DAM_DECODER_MEMORY_MB)."
         )
 
@@ -235,7 +257,7 @@ class Decoder:
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - LAST_WORDS_BYTES))
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        return f", saying {json.dumps(lines[-1], ensure_ascii=False)}," if lines else ""
+        return f" : {lines[-1]}" if lines else ""
 
     def _error(self, path: str, reply: Failed) -> DamError:
         name = _name(path)
@@ -250,8 +272,11 @@ class Decoder:
                 f"{self._settings.decoder_memory_mb} MB. Raise DAM_DECODER_MEMORY_MB if the file "
                 "is trusted."
             )
-        error = UnsupportedMedia if reply.failure == "unsupported" else UnreadableMedia
-        return error(f"{name} {reply.message}")
+        errors: dict[str, type[DamError]] = {
+            "unsupported": UnsupportedMedia,
+            "away": SourceUnavailable,
+        }
+        return errors.get(reply.failure, UnreadableMedia)(f"{name} {reply.message}")
 
 
 def _absolute(path: Path) -> str:
@@ -260,6 +285,12 @@ def _absolute(path: Path) -> str:
 
 def _name(path: str | Path) -> str:
     return display_name(path_to_uri(path))
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise ConfigurationError("The decoder was started without pipes; start it again.")
+    return pipe
 
 
 def _close(pipe: IO[bytes]) -> None:

@@ -15,12 +15,23 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO
 
-from dam_pipeline.errors import MediaError, UnsupportedMedia
-from dam_pipeline.media.protocol import Done, Failed, Progress, Reply, decode_request, encode
+from dam_pipeline.errors import MediaError, SourceUnavailable, UnsupportedMedia
+from dam_pipeline.media.protocol import (
+    Done,
+    Failed,
+    Progress,
+    Reply,
+    Request,
+    Result,
+    decode_request,
+    encode,
+)
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PROGRESS_EVERY_S = 0.25
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+Answer = Callable[[Request, Callable[[float], None]], Result]
 
 
 def main() -> None:
@@ -32,8 +43,12 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    from dam_pipeline.media.decoding import answer  # the codecs, under the limits set above
+
+    gc.freeze()
+    replies.write(encode(Progress(0.0)))  # ready: how long starting takes is no file's fault
     for line in sys.stdin.buffer:
-        _serve(line, replies)
+        _serve(line, replies, answer)
 
 
 def _die_with(parent: int) -> None:
@@ -44,12 +59,9 @@ def _die_with(parent: int) -> None:
         sys.exit(1)
 
 
-def _serve(line: bytes, replies: BinaryIO) -> None:
+def _serve(line: bytes, replies: BinaryIO, answer: Answer) -> None:
     reply: Reply
     try:
-        from dam_pipeline.media.decoding import answer  # the codecs, under the limits set above
-
-        gc.freeze()
         reply = Done(answer(decode_request(line), _reporter(replies)))
     except Exception as error:  # noqa: BLE001 - the outcome is recorded in the reply
         reply = _failure(error)
@@ -79,6 +91,8 @@ def _failure(error: Exception) -> Failed:
         return Failed("disk_full", text)
     if isinstance(error, UnsupportedMedia):
         return Failed("unsupported", text)
+    if isinstance(error, SourceUnavailable):
+        return Failed("away", text)
     if isinstance(error, MediaError):
         return Failed("unreadable", text)
     return Failed("unreadable", f"cannot be decoded ({type(error).__name__}: {text}).")

@@ -7,21 +7,21 @@ import av.logging
 import cv2
 
 from dam_pipeline.errors import UnsupportedMedia
+from dam_pipeline.media.access import readable_size
 from dam_pipeline.media.photo import look_at_photo
 from dam_pipeline.media.posters import make_poster
-from dam_pipeline.media.protocol import AudioRequest, LookRequest, PosterRequest, Request
+from dam_pipeline.media.protocol import AudioRequest, LookRequest, PosterRequest, Request, Result
 from dam_pipeline.media.sound import read_audio
 from dam_pipeline.media.video import look_at_video
-from dam_pipeline.records import AudioTrack, Look, MediaKind
+from dam_pipeline.records import MediaKind
 
 av.logging.set_level(None)
 cv2.setNumThreads(1)
 
 
-def answer(
-    request: Request, progress: Callable[[float], None]
-) -> Look | tuple[int, int] | AudioTrack | None:
-    """The request's result; raises MediaError, MemoryError and OSError."""
+def answer(request: Request, progress: Callable[[float], None]) -> Result:
+    """The request's result; raises MediaError, SourceUnavailable, MemoryError and OSError."""
+    readable_size(request.path)
     match request:
         case AudioRequest():
             return read_audio(request.path, Path(request.out_file), progress)

@@ -64,7 +64,8 @@ class FrameTaker:
         """The taken frame upright, as an SDR screen shows it."""
         transfer = taken.frame.color_trc
         if transfer in (PQ, HLG):
-            picture = tone_map(self._deep_rgb.one(taken.frame).to_ndarray(), transfer)
+            deep = np.asarray(self._deep_rgb.one(taken.frame).to_ndarray(), dtype=np.uint16)
+            picture = tone_map(deep, transfer)
         else:
             picture = np.asarray(self._rgb.one(taken.frame).to_ndarray(), dtype=np.uint8)
         return turn(picture, taken.turns, taken.is_mirrored)
@@ -72,9 +73,9 @@ class FrameTaker:
 
 def _luma(frame: VideoFrame, is_deep: bool) -> Luma:
     """The frame's luma as (h, w) uint8 in full range."""
-    plane = frame.planes[0]
-    lines = np.frombuffer(plane, dtype="<u2" if is_deep else np.uint8)
-    luma = lines.reshape(frame.height, -1)[:, : frame.width]
+    plane: Any = frame.planes[0]
+    samples: NDArray[Any] = np.frombuffer(plane, dtype="<u2" if is_deep else np.uint8)
+    luma = samples.reshape(frame.height, -1)[:, : frame.width]
     if is_deep:
         luma = (luma >> 2).astype(np.uint8)
     if frame.color_range == FULL_RANGE:

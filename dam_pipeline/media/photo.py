@@ -21,12 +21,13 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from dam_pipeline.errors import UnreadableMedia
 from dam_pipeline.formats import RAW, suffix_of
+from dam_pipeline.media.access import AGAIN
 from dam_pipeline.media.formats import PILLOW_FORMATS
-from dam_pipeline.media.pictures import check_size, luma_of, measure, thumb_of, write_jpeg
+from dam_pipeline.media.pictures import check_size, fit, luma_of, measure, thumb_of, write_jpeg
 from dam_pipeline.media.plan import LookPlan
 from dam_pipeline.records import Keyframe, Look, Shot
 
-DAMAGED = "is damaged or is not a picture ({}). Copy it again from its source, or remove it."
+DAMAGED = f"is damaged or is not a picture ({{}}). {AGAIN}"
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 ORIENTATION_TAG = 0x0112
 
@@ -93,10 +94,6 @@ def _errors() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except PermissionError as error:
-        raise UnreadableMedia("may not be read; give us read permission.") from error
-    except FileNotFoundError as error:
-        raise UnreadableMedia("is not there any more; see whether it was moved.") from error
     except rawpy.LibRawError as error:
         raise UnreadableMedia(DAMAGED.format(f"LibRaw: {error}")) from error
     except (OSError, SyntaxError, ValueError, EOFError, cv2.error) as error:
@@ -130,12 +127,13 @@ def _read_whole_or_part(path: str, px: int, max_megapixels: float) -> Photo:
 def _read_pillow(file: Any, px: int, max_megapixels: float) -> Photo:
     with Image.open(file, formats=PILLOW_FORMATS) as image:
         check_size(*image.size, max_megapixels)
+        if image.format == "TIFF":
+            image.load()  # Pillow turns these upright itself, and says so only then
         width, height = image.size
         orientation = int(image.getexif().get(ORIENTATION_TAG, 1) or 1)
         image.draft("RGB", (px, px))
         profile = image.info.get("icc_profile")
-        small = _to_rgb(image)
-        small.thumbnail((px, px), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        small = _reduced(np.asarray(_to_rgb(image)), px)
         small = _turned(_to_srgb(small, profile), orientation)
     if orientation in SIDEWAYS:
         width, height = height, width
@@ -163,7 +161,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, "white")
         return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _reduced(pixels: Any, px: int) -> Image.Image:
+    """The picture at most `px` on its long side (by OpenCV: half of what Pillow takes)."""
+    size = fit(pixels.shape[1], pixels.shape[0], px)
+    if size != (pixels.shape[1], pixels.shape[0]):
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return Image.fromarray(pixels)
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -189,9 +195,7 @@ def _read_opencv(path: str, px: int, max_megapixels: float) -> Photo:
         raise UnreadableMedia(DAMAGED.format("no known picture format"))
     height, width = pixels.shape[:2]
     check_size(width, height, max_megapixels)
-    image = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
-    image.thumbnail((px, px), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return Photo(image, width, height)
+    return Photo(_reduced(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), px), width, height)
 
 
 def _read_raw(path: str, px: int, max_megapixels: float) -> Photo:
@@ -207,9 +211,7 @@ def _read_raw(path: str, px: int, max_megapixels: float) -> Photo:
         pixels = raw.postprocess(
             use_camera_wb=True, half_size=max(width, height) >= 2 * px, output_bps=8
         )
-    image = Image.fromarray(pixels)
-    image.thumbnail((px, px), Image.Resampling.BICUBIC, reducing_gap=2.0)
-    return Photo(image, width, height)
+    return Photo(_reduced(pixels, px), width, height)
 
 
 def _raw_preview(raw: Any, px: int, max_megapixels: float) -> Image.Image | None:

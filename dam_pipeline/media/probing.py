@@ -3,17 +3,16 @@
 Nothing is decoded here, and nothing is written but links in a folder of our own.
 """
 
-import os
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from dam_pipeline.errors import MediaError, UnreadableMedia, UnsupportedMedia
+from dam_pipeline.errors import MediaError, SourceError, UnreadableMedia, UnsupportedMedia
 from dam_pipeline.formats import suffix_of
 from dam_pipeline.identity import display_name, path_to_uri
+from dam_pipeline.media.access import AGAIN, readable_size
 from dam_pipeline.media.containers import Container, ContainerReader
 from dam_pipeline.media.exif import ExifReader, Tags
 from dam_pipeline.media.formats import EXIFTOOL_PICTURES, HEIF_FAMILY
@@ -22,7 +21,6 @@ from dam_pipeline.records import Json, MediaKind, Probe
 
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 ROTATION_DEG = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}  # clockwise, by EXIF orientation
-AGAIN = "Copy it again from its source, or remove it."
 
 
 class Prober:
@@ -57,11 +55,11 @@ class Prober:
         """What the file says of itself; `kind` is what its name says, the record's what it is.
 
         Raises UnreadableMedia for a file that is damaged, empty, not readable or not what its name
-        says, UnsupportedMedia for one without pictures and sound, ConfigurationError when a tool
-        is missing.
+        says, UnsupportedMedia for one without pictures and sound, SourceUnavailable for one that
+        is not there, ConfigurationError when a tool is missing.
         """
         with _naming(path):
-            size_bytes = _readable_size(path)
+            size_bytes = readable_size(path)
             beside = [_Sidecar(self._exif, sidecar) for sidecar in sidecars]
             if kind == MediaKind.IMAGE:
                 return _photograph(self._exif.read(path), beside, size_bytes)
@@ -90,7 +88,7 @@ def _naming(path: Path) -> Iterator[None]:
     """Put the file's name in front of what is said of it."""
     try:
         yield
-    except MediaError as error:
+    except (MediaError, SourceError) as error:
         raise type(error)(f"{display_name(path_to_uri(path))} {error}") from error
 
 
@@ -102,30 +100,9 @@ def _tags_if_any(exif: ExifReader, path: Path) -> Tags:
         return {"ExifTool:Error": str(error)}
 
 
-def _readable_size(path: Path) -> int:
-    """Size of a regular file that can be opened and holds something; raises UnreadableMedia."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except PermissionError as error:
-        raise UnreadableMedia("may not be read; give us read permission.") from error
-    except FileNotFoundError as error:
-        raise UnreadableMedia("is not there any more; see whether it was moved.") from error
-    except OSError as error:
-        raise UnreadableMedia(f"cannot be opened ({error.strerror}). {AGAIN}") from error
-    try:
-        status = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise UnreadableMedia("is no regular file; only files can be read.")
-    if status.st_size == 0:
-        raise UnreadableMedia(f"is empty (0 bytes). {AGAIN}")
-    return status.st_size
-
-
 def _photograph(tags: Tags, sidecars: Sequence[_Sidecar], size_bytes: int) -> Probe:
-    form = str(tags.get("File:FileType", ""))
-    if form.split(" ")[0].upper() not in EXIFTOOL_PICTURES:
+    form = str(tags.get("File:FileType", "")).rpartition(" ")[2]  # of "Extended WEBP" the last
+    if form.upper() not in EXIFTOOL_PICTURES:
         what = f"holds {form}" if form else f"is damaged ({tags.get('ExifTool:Error', 'unknown')})"
         raise UnreadableMedia(f"{what}, not a picture as its name says. {AGAIN}")
     width, height = _stored_size(tags)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from dam_pipeline.media.plan import LookPlan
 from dam_pipeline.records import AudioTrack, Keyframe, Look, MediaKind, Shot
 
-Failure = Literal["unreadable", "unsupported", "disk_full", "memory"]
+Failure = Literal["unreadable", "unsupported", "away", "disk_full", "memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,7 @@ class AudioRequest:
 
 
 Request = LookRequest | PosterRequest | AudioRequest
+Result = Look | tuple[int, int] | AudioTrack | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Failed:
 class Done:
     """The request's result: a Look, a poster's (width, height), an AudioTrack or None."""
 
-    result: Look | tuple[int, int] | AudioTrack | None
+    result: Result
 
 
 Reply = Progress | Failed | Done

@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from dam_pipeline.errors import MediaError, UnreadableMedia
+from dam_pipeline.media.access import AGAIN
 from dam_pipeline.media.formats import DEMUXERS, PROTOCOLS
 
 PRIMING_S = 0.25
@@ -39,18 +40,14 @@ def open_container(path: str) -> InputContainer:
     except FFmpegError as error:
         raise unreadable(error) from error
     except ValueError as error:
-        raise UnreadableMedia(f"cannot be opened ({error}); rename the file.") from error
+        raise UnreadableMedia(f"cannot be opened ({error}). Rename the file.") from error
 
 
 def unreadable(error: FFmpegError) -> MediaError:
     """The error that ffmpeg's one is for a person."""
-    if isinstance(error, PermissionError):
-        return UnreadableMedia("may not be read (permission denied); give us read permission.")
-    if isinstance(error, FileNotFoundError):
-        return UnreadableMedia("is not there any more; see whether it was moved.")
     return UnreadableMedia(
         f"cannot be read ({reason_of(error)}): it is damaged, cut short, or is not what its name "
-        "says. Copy it again from its source, or remove it."
+        f"says. {AGAIN}"
     )
 
 
@@ -147,11 +144,11 @@ class StreamReader:
         base = frame.time_base or self._stream.time_base
         if frame.pts is None or base is None:
             return self.read_s
-        return float(frame.pts * base) - self.origin_s
+        return frame.pts * float(base) - self.origin_s
 
     def _times(self, frame: Any) -> tuple[float, float]:
         base = frame.time_base or self._stream.time_base
-        duration_s = float(frame.duration * base) if frame.duration and base else self._guess_s
+        duration_s = frame.duration * float(base) if frame.duration and base else self._guess_s
         if self._has_guessed_times and not self.frames_read and self._stream.type == "video":
             self.origin_s += self.time_of(frame)
         time_s = self.time_of(frame)

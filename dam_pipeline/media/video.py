@@ -13,7 +13,7 @@ from av import VideoFrame
 from av.container import InputContainer
 
 from dam_pipeline.errors import UnreadableMedia
-from dam_pipeline.media.cuts import CutDetector
+from dam_pipeline.media.cuts import WINDOW_FRAMES, CutDetector
 from dam_pipeline.media.frames import FrameTaker, picture_stream, turning
 from dam_pipeline.media.graphs import Deinterlace
 from dam_pipeline.media.keyframes import Candidate, KeyframeChooser, Pick, Rules, choose_hero
@@ -24,6 +24,7 @@ from dam_pipeline.records import Keyframe, Look
 
 SAMPLE_S = 1 / 3  # time between candidates for keyframe
 SAMPLE_GRACE_S = 0.02  # a candidate may come this much early, so that frame rates do not matter
+SAME_TIME_S = 1e-6
 PTS_BASE = Fraction(1, 1_000_000)  # of the detector's times: microseconds on the file's axis
 
 
@@ -77,6 +78,8 @@ class _VideoLook:
             raise UnreadableMedia(
                 f"holds no picture that can be decoded ({why}). Copy it again from its source."
             )
+        for cut_s in self._cuts.rest():
+            self._chooser.cut(cut_s)
         self._chooser.finish(end_s)
         announced_s = self._announced_s or 0.0
         return Look(
@@ -147,7 +150,10 @@ class _VideoLook:
 
 
 class _Cuts:
-    """Where shots begin: by the detector, or as an earlier pass found them."""
+    """Where shots begin: by the detector, or as an earlier pass found them.
+
+    Known cuts are told as late as the detector would, so that both ways choose the same keyframes.
+    """
 
     def __init__(self, plan: LookPlan, stream: Any) -> None:
         rate = Fraction(stream.average_rate or 25)
@@ -164,11 +170,17 @@ class _Cuts:
 
     def after(self, time_s: float, picture: Any) -> list[float]:
         """Cuts that are certain once the frame at this time has been seen."""
-        if self._detector is None:
-            self.settled_s = time_s
-            cuts = [cut for cut in self._known if cut <= time_s + 1e-6]
-            self._known = self._known[len(cuts) :]
-            return cuts
-        self._recent = [*self._recent[-self._detector.delay_frames :], time_s]
+        self._recent = [*self._recent[-WINDOW_FRAMES:], time_s]
         self.settled_s = self._recent[0]
+        if self._detector is None:
+            return self._known_until(self.settled_s)
         return [pts / 1e6 for pts in self._detector.feed(round(time_s * 1e6), picture)]
+
+    def rest(self) -> list[float]:
+        """Known cuts in the last frames."""
+        return self._known_until(self._recent[-1]) if self._recent else []
+
+    def _known_until(self, time_s: float) -> list[float]:
+        cuts = [cut for cut in self._known if cut <= time_s + SAME_TIME_S]
+        self._known = self._known[len(cuts) :]
+        return cuts

@@ -15,8 +15,9 @@ import numpy as np
 from PIL import Image
 
 from dam_pipeline.errors import WeightsMismatch
-from dam_pipeline.models.device import memory_guard, silence_bars, torch_device, unit_rows
-from dam_pipeline.models.locate import Found, read_config
+from dam_pipeline.models.device import memory_guard, unit_rows
+from dam_pipeline.models.folders import open_network
+from dam_pipeline.models.locate import Found, check_hash, read_config
 from dam_pipeline.records import ModelRef, Space
 from dam_pipeline.settings import Settings
 
@@ -50,17 +51,14 @@ Item = TypeVar("Item")
 
 
 def open_clip(found: Found, settings: Settings) -> "Clip":
-    """The model in `found`, resident on the settings' device."""
-    from transformers import AutoModel, AutoProcessor
+    """The model in `found`, resident; raises WeightsMismatch when its files are not whole."""
+    from transformers import AutoProcessor
 
-    silence_bars()
-    device = torch_device(settings)
+    check_hash(found, settings)
     ref = found.ref(settings)
-    space = clip_space(found.path, ref, settings)
-    with memory_guard(ref.name, "Set DAM_DEVICE=cpu or choose a smaller DAM_CLIP_MODEL."):
-        model = AutoModel.from_pretrained(found.path, local_files_only=True, dtype=_dtype(settings))
-        processor = AutoProcessor.from_pretrained(found.path, local_files_only=True)
-        return Clip(ref, space, model.to(device).eval(), processor, settings)
+    network = open_network(found, settings, settings.clip_precision)
+    processor = AutoProcessor.from_pretrained(found.path, local_files_only=True)
+    return Clip(ref, clip_space(found.path, ref, settings), network, processor, settings)
 
 
 def clip_space(folder: Path, ref: ModelRef, settings: Settings) -> Space:
@@ -166,12 +164,6 @@ class Clip:
 
 def _parts(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
     return [items[at : at + size] for at in range(0, len(items), size)]
-
-
-def _dtype(settings: Settings) -> "torch.dtype":
-    import torch
-
-    return torch.bfloat16 if settings.clip_precision == "bf16" else torch.float32
 
 
 def _mark(folder: Path, settings: Settings) -> str:

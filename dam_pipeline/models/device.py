@@ -28,13 +28,6 @@ def torch_device(settings: Settings) -> "torch.device":
     return torch.device(settings.device)
 
 
-def silence_bars() -> None:
-    """Keep transformers from drawing a progress bar for every model that it loads."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-
-
 @contextlib.contextmanager
 def memory_guard(what: str, remedy: str) -> Iterator[None]:
     """Turn memory trouble of torch and CTranslate2 into OutOfMemory that says what to do."""

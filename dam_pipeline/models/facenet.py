@@ -5,6 +5,9 @@ package: the box without margin, 160 × 160 px, (value - 127.5) / 128.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -40,25 +43,12 @@ class Facenet:
     """A face model (port `FaceModel`)."""
 
     def __init__(self, found: Found, settings: Settings) -> None:
-        import torch
-        from facenet_pytorch import InceptionResnetV1
-
         self._finder = Mtcnn(settings)
         self.ref = found.ref(settings)
         self.also: tuple[ModelRef, ...] = (self._finder.ref,)
         self.space = facenet_space(self.ref)
         self._device = torch_device(settings)
-        state = torch.load(found.files[0], map_location="cpu", weights_only=True)
-        state = {name: value for name, value in state.items() if not name.startswith("logits.")}
-        network = InceptionResnetV1(pretrained=None, classify=False, num_classes=None)
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise WeightsMismatch(
-                f"{found.files[0]} is not a state_dict of InceptionResnetV1; "
-                f"run `dam models fetch facenet-vggface2`."
-            ) from error
-        self._network = network.eval().to(self._device)
+        self._network = _load(found.files[0]).to(self._device)
 
     def find_faces(self, pictures: Sequence[np.ndarray]) -> list[list[Face]]:
         """Faces of each picture (h, w, 3) uint8 RGB, largest first, with vectors (512,)."""
@@ -85,6 +75,24 @@ class Facenet:
             with torch.inference_mode(), memory_guard("recognising faces", "Set DAM_DEVICE=cpu."):
                 rows.extend(unit_rows(self._network(pixels.to(self._device))))
         return rows
+
+
+def _load(path: Path) -> Any:
+    import torch
+    from facenet_pytorch import InceptionResnetV1
+
+    network = InceptionResnetV1(pretrained=None, classify=False, num_classes=None)
+    try:
+        with memory_guard(path.name, "Set DAM_DEVICE=cpu."):
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            kept = {name: v for name, v in state.items() if not name.startswith("logits.")}
+            network.load_state_dict(kept)
+    except (RuntimeError, AttributeError, EOFError, UnpicklingError) as error:
+        raise WeightsMismatch(
+            f"{path} is not a state_dict of InceptionResnetV1; "
+            f"run `dam models fetch facenet-vggface2`."
+        ) from error
+    return network.eval()
 
 
 def _chip(picture: np.ndarray, face: Finding) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dam_pipeline.models.device import memory_guard, silence_bars, torch_device, unit_rows
+from dam_pipeline.models.device import memory_guard, unit_rows
+from dam_pipeline.models.folders import open_network
 from dam_pipeline.models.locate import Found, check_hash, read_config
 from dam_pipeline.records import ModelRef, Space
 from dam_pipeline.settings import Settings
@@ -23,14 +24,12 @@ ALIKE_FLOOR = 0.85
 
 def open_minilm(found: Found, settings: Settings) -> "MiniLm":
     """The model in `found`; raises WeightsMismatch when its file is not the published one."""
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoTokenizer
 
     check_hash(found, settings)
-    silence_bars()
-    device = torch_device(settings)
+    network = open_network(found, settings)
     tokenizer = AutoTokenizer.from_pretrained(found.path, local_files_only=True)
-    model = AutoModel.from_pretrained(found.path, local_files_only=True)
-    return MiniLm(found.ref(settings), found, model.to(device).float().eval(), tokenizer)
+    return MiniLm(found.ref(settings), found, network, tokenizer)
 
 
 class MiniLm:

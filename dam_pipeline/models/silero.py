@@ -1,10 +1,12 @@
 """Silero's voice activity network in plain torch, from the weights that its package ships.
 
-Only probabilities; `voice` makes spans of them. The package's own `jit` file computes the same
-(within 1e-4, tested) frame by frame at 0.011 of the sound's length, this in blocks at 0.002, and
-`torch.jit` is deprecated. Layers follow silero-vad 6.2 (`tinygrad_model.py`, MIT).
+Only probabilities; `voice` makes spans of them. The package's own program computes the same (within
+1e-4, tested) frame by frame at 0.011 of the sound's length, this in blocks at 0.002. Layers follow
+silero-vad 6.2 (MIT). Trap: the `.safetensors` in that package hold other, weaker weights than the
+`.jit` and `.onnx` files do, so the weights come out of the `.jit`.
 """
 
+import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -23,7 +25,9 @@ _CONTEXT = 64  # samples of the frame before that each frame sees again
 _BLOCK_FRAMES = 1024
 _REFLECT = 64
 _BINS = 129
-_STRIDES = {"conv1": 1, "conv2": 2, "conv3": 2, "conv4": 1}
+_STRIDES = (1, 2, 2, 1)  # of the encoder's four layers
+_FILE = "silero_vad.jit"
+_NET = "_model."  # the network for 16 kHz; the file holds another for 8 kHz
 
 
 def silero_ref(settings: Settings) -> ModelRef:
@@ -35,23 +39,18 @@ def silero_ref(settings: Settings) -> ModelRef:
     return ModelRef("silero-vad", version("silero-vad"), digest)
 
 
-_FILE = "silero_vad_16k.safetensors"
-
-
 class Silero:
     """The network for 16 kHz sound."""
 
     def __init__(self, settings: Settings) -> None:
         import torch
-        from safetensors.torch import load_file
 
         self.ref = silero_ref(settings)
-        home = package_path("silero_vad")
-        self._weights: dict[str, Any] = load_file(str(home / "data" / _FILE)) if home else {}
+        self._weights = _read_weights()
         self._lstm = torch.nn.LSTM(128, 128, batch_first=True)
         self._lstm.load_state_dict(
             {
-                f"{name}_l0": self._weights[f"lstm_cell.{name}"]
+                f"{name}_l0": self._weights[f"decoder.rnn.{name}"]
                 for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             }
         )
@@ -85,14 +84,32 @@ class Silero:
         weights = self._weights
         frames = torch.from_numpy(samples).unfold(0, FRAME + _CONTEXT, FRAME)
         x = functional.pad(frames.unsqueeze(1), (0, _REFLECT), mode="reflect")
-        x = functional.conv1d(x, weights["stft_conv.weight"], stride=128)
+        x = functional.conv1d(x, weights["stft.forward_basis_buffer"], stride=128)
         x = (x[:, :_BINS] ** 2 + x[:, _BINS:] ** 2).sqrt()
-        for name, stride in _STRIDES.items():
+        for layer, stride in enumerate(_STRIDES):
+            name = f"encoder.{layer}.reparam_conv"
             weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
             x = functional.conv1d(x, weight, bias, stride=stride, padding=1).relu()
         hidden, state = self._lstm(x.squeeze(-1).unsqueeze(0), state)
         last = functional.linear(
-            hidden[0].relu(), weights["final_conv.weight"][..., 0], weights["final_conv.bias"]
+            hidden[0].relu(),
+            weights["decoder.decoder.2.weight"][..., 0],
+            weights["decoder.decoder.2.bias"],
         )
         chances: np.ndarray = last[:, 0].sigmoid().numpy()
         return chances, state
+
+
+def _read_weights() -> dict[str, Any]:
+    """The tensors of the 16 kHz network by name."""
+    import torch
+
+    home = package_path("silero_vad")
+    with warnings.catch_warnings():  # torch.jit is deprecated; its files stay readable
+        warnings.simplefilter("ignore")
+        program = torch.jit.load(str(home / "data" / _FILE) if home else "", map_location="cpu")
+    return {
+        name.removeprefix(_NET): value
+        for name, value in program.state_dict().items()
+        if name.startswith(_NET)
+    }

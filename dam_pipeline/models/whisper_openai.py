@@ -4,7 +4,9 @@ Only the recogniser; `voice` finds the speech and puts the times back on the fil
 """
 
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +16,9 @@ from dam_pipeline.models.locate import Found, check_hash
 from dam_pipeline.models.voice import Heard, Progress, Transcript, Voice
 from dam_pipeline.records import ModelRef, Word
 from dam_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    import torch
 
 BEAM = 5  # as in OpenAI's command line
 SEED = 1  # of the tries at higher temperature, so that the same sound gives the same text
@@ -29,20 +34,11 @@ class OpenAiWhisper:
     """A speech model (port `SpeechModel`)."""
 
     def __init__(self, found: Found, settings: Settings) -> None:
-        import whisper
-
         self._voice = Voice(settings)
         self.ref = found.ref(settings)
         self.also: tuple[ModelRef, ...] = (self._voice.ref,)
         self._device = torch_device(settings)
-        with memory_guard(self.ref.name, "Choose a smaller DAM_SPEECH_MODEL."):
-            try:
-                self._model: Any = whisper.load_model(str(found.files[0]), device=self._device)
-            except (KeyError, RuntimeError) as error:
-                raise WeightsMismatch(
-                    f"{found.files[0]} is not a whisper checkpoint ({error}); "
-                    f"run `dam models fetch whisper-base`."
-                ) from error
+        self._model = _load(found.files[0], self._device)
         heads = _official_heads(self.ref.weights_sha256)
         if heads is not None:  # a model opened by path gets none, and word times suffer
             self._model.set_alignment_heads(heads)
@@ -67,6 +63,19 @@ class OpenAiWhisper:
             fp16=self._device.type != "cpu",
         )
         return str(result["language"]), [_heard(s) for s in result["segments"]]
+
+
+def _load(path: Path, device: "torch.device") -> Any:
+    import whisper
+
+    try:
+        with memory_guard(path.name, "Choose a smaller DAM_SPEECH_MODEL."):
+            return whisper.load_model(str(path), device=device)
+    except (KeyError, TypeError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise WeightsMismatch(
+            f"{path} is not a whisper checkpoint ({str(error).splitlines()[0]}); "
+            f"run `dam models fetch whisper-base`."
+        ) from error
 
 
 def _heard(sentence: dict[str, Any]) -> Heard:

@@ -33,7 +33,8 @@ def index_media(
 ) -> dict[str, dict[str, int]]:
     """Replace the rows of these media in the store; gives rows by stage name for each media.
 
-    Media that have lost a table lose its rows in every space. Raises StoreUnavailable.
+    Media that have lost a table lose its rows in every space. The store's own indexes follow when
+    enough was written. Raises StoreUnavailable.
     """
     counts: dict[str, dict[str, int]] = {}
     for at in range(0, len(media_ids), MEDIA_AT_ONCE):
@@ -42,6 +43,7 @@ def index_media(
         for media_id in group:
             counts[media_id] = collect(rows, derived, media_id)
         put(store, group, rows)
+    store.optimise()
     return counts
 
 

@@ -74,42 +74,57 @@ def what_to_read(
     read once it has settled: looked the same at an earlier look, at least `settle_s` ago, and is
     itself older than that (a time in the future counts as old).
     """
-    unchanged: list[Listed] = []
-    back: list[Listed] = []
-    unsettled: list[Listed] = []
-    to_read: list[Listed] = []
-    retried: list[Listed] = []
-    pending: dict[str, Pending] = {}
+    piles = _Piles()
     for file in listing.files:
-        place = places.get(file.uri)
-        if place and _looks_same(file, place):
-            if place.media_id == address_identity(file.uri, file.size_bytes) and file.size_bytes:
-                retried.append(file)
-            else:
-                (back if place.missing_since else unchanged).append(file)
-            continue
         before = state.pending.get(file.uri)
-        seen = _seen(file, before, now_s)
-        pending[file.uri] = seen
-        settled = seen is before and _has_settled(file, seen, now_s, rules.settle_s)
-        (to_read if settled else unsettled).append(file)
+        piles.add(file, places.get(file.uri), before, now_s, rules.settle_s)
     lost = _lost(places, listing)
-    sizes = Counter(file.size_bytes for file in (*unsettled, *to_read))
+    sizes = Counter(file.size_bytes for file in (*piles.unsettled, *piles.to_read))
     reason = _refusal(places, listing, lost, sizes, rules)
     open_since = state.refused_since_s
     if reason and open_since is not None and (rules.accepted_s or 0.0) > open_since:
         reason, open_since = "", None
     lost_sizes = {place.size_bytes for place in lost}
-    to_read.sort(key=lambda file: (file.size_bytes not in lost_sizes, file.uri in places))
+    piles.to_read.sort(key=lambda file: (file.size_bytes not in lost_sizes, file.uri in places))
     return Triage(
-        tuple(unchanged),
-        tuple(back),
-        tuple(unsettled),
-        (*to_read, *retried),
+        tuple(piles.unchanged),
+        tuple(piles.back),
+        tuple(piles.unsettled),
+        (*piles.to_read, *piles.retried),
         tuple(lost),
-        LookState(pending, (open_since or now_s) if reason else None),
+        LookState(piles.pending, (open_since or now_s) if reason else None),
         reason,
     )
+
+
+@dataclass(slots=True)
+class _Piles:
+    """A listing being sorted; `retried` are files that no look could read yet."""
+
+    unchanged: list[Listed] = field(default_factory=list)
+    back: list[Listed] = field(default_factory=list)
+    unsettled: list[Listed] = field(default_factory=list)
+    to_read: list[Listed] = field(default_factory=list)
+    retried: list[Listed] = field(default_factory=list)
+    pending: dict[str, Pending] = field(default_factory=dict)
+
+    def add(
+        self,
+        file: Listed,
+        place: Location | None,
+        before: Pending | None,
+        now_s: float,
+        settle_s: float,
+    ) -> None:
+        """Put a file on its pile, given the known place of that address and the last look."""
+        if place is None or not _looks_same(file, place):
+            seen = self.pending[file.uri] = _seen(file, before, now_s)
+            has_settled = seen is before and _has_settled(file, seen, now_s, settle_s)
+            (self.to_read if has_settled else self.unsettled).append(file)
+        elif file.size_bytes and place.media_id == address_identity(file.uri, file.size_bytes):
+            self.retried.append(file)
+        else:
+            (self.back if place.missing_since else self.unchanged).append(file)
 
 
 def is_old_enough(mtime_ns: int, now_s: float, settle_s: float) -> bool:

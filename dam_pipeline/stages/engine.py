@@ -264,6 +264,7 @@ def _outcomes(stage: Stage, works: list[Work], tools: Toolbox) -> Iterator[tuple
         return
     left = iter(works)
     try:
+        tools.derived.check_room()
         with closing(stage.run(works, tools)) as outcomes:
             for outcome in outcomes:
                 yield next(left), outcome

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from dam_pipeline import schemas
 from dam_pipeline.records import Shot, State
-from dam_pipeline.stages.outcome import Outcome
+from dam_pipeline.stages.outcome import Outcome, partial_reason
 from dam_pipeline.stages.stage import Stage, each
 from dam_pipeline.stages.visual_pass import NO_PICTURE, PASS_FOLDER, look_at
 from dam_pipeline.stages.work import Toolbox, Work
@@ -29,7 +29,7 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
         os.replace(pictures, work.folder / name)
     rows = [{**asdict(k), "path": f"{name}/{k.path}"} for k in look.keyframes]
     table = pa.Table.from_pylist(rows, schema=schemas.KEYFRAMES)
-    return Outcome(State.DONE, look.partial, result={"folder": name}, table=table)
+    return Outcome(State.DONE, partial_reason(look.partial), result={"folder": name}, table=table)
 
 
 def _content_name(pictures: list[Path]) -> str:

@@ -49,6 +49,11 @@ class Outcome:
         return cls(state, str(known), retryable=known.retryable)
 
 
+def partial_reason(partial: str) -> str:
+    """The reason of a result on what could be read; empty when all could (`partial` is)."""
+    return f"partial: {partial}" if partial else ""
+
+
 def as_dam_error(error: BaseException) -> DamError | None:
     """The error of ours that says the same, or None for one that nobody foresaw."""
     if isinstance(error, DamError):

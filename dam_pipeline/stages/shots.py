@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from dam_pipeline import schemas
 from dam_pipeline.records import State
-from dam_pipeline.stages.outcome import Outcome
+from dam_pipeline.stages.outcome import Outcome, partial_reason
 from dam_pipeline.stages.stage import Stage, each
 from dam_pipeline.stages.visual_pass import NO_PICTURE, look_at
 from dam_pipeline.stages.work import Toolbox, Work
@@ -18,7 +18,7 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
     look = look_at(work, tools)
     table = pa.Table.from_pylist([asdict(shot) for shot in look.shots], schema=schemas.SHOTS)
     result = {"frames": look.frames, "duration_s": look.duration_s}
-    return Outcome(State.DONE, look.partial, result=result, table=table)
+    return Outcome(State.DONE, partial_reason(look.partial), result=result, table=table)
 
 
 STAGE = Stage(

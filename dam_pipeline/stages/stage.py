@@ -60,6 +60,7 @@ def attempt(run: Callable[[], Outcome], work: Work) -> Outcome:
 
 
 def _checked(run_one: RunOne, work: Work, tools: Toolbox, reads_original: bool) -> Outcome:
+    tools.derived.check_room()
     if not reads_original:
         return run_one(work, tools)
     work.check_original()

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from dam_pipeline import schemas
 from dam_pipeline.records import State
-from dam_pipeline.stages.outcome import Outcome
+from dam_pipeline.stages.outcome import Outcome, partial_reason
 from dam_pipeline.stages.stage import Stage, each
 from dam_pipeline.stages.work import Toolbox, Work
 
@@ -25,17 +25,18 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
     track = tools.decoder.audio(work.path, path)
     if track is None or track.samples == 0:
         return Outcome.empty("the sound has no samples", model=model.ref)
+    partial = partial_reason(track.partial)
     samples = np.memmap(path, dtype="<f4", mode="r", shape=(track.samples,))
     transcript = model.transcribe(samples, work.progress)
     del samples
     os.unlink(path)
     if not transcript.segments:
-        reason = "; ".join(filter(None, ("no speech found", track.partial)))
+        reason = "; ".join(filter(None, ("no speech found", partial)))
         return Outcome.empty(reason, model=model.ref)
     table = pa.Table.from_pylist([asdict(s) for s in transcript.segments], schemas.TRANSCRIPT)
     result = {"language": transcript.language, "speech_s": transcript.speech_s}
     return Outcome(
-        State.DONE, track.partial, result=result, table=table, model=model.ref, also=model.also
+        State.DONE, partial, result=result, table=table, model=model.ref, also=model.also
     )
 
 

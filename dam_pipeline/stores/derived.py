@@ -36,6 +36,9 @@ from dam_pipeline.records import (
 
 FORMAT = 1
 FOOTER_KEY = b"dam_pipeline"
+RESERVE_BYTES = 256 << 20
+"""Below this much free space stages wait: databases must be able to note that they do."""
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -108,6 +111,17 @@ class DerivedFiles:
             raise SchemaMismatch(
                 f"{path} cannot be read ({error}). Run `dam retry --stage {stage} {media_id}`."
             ) from error
+
+    def check_room(self) -> None:
+        """Raise DiskFull when the disk has no more than `RESERVE_BYTES` free."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self.root).free
+        if free < RESERVE_BYTES:
+            raise DiskFull(
+                f"No room left on the disk of {self.root} ({free >> 20} MiB free, "
+                f"{RESERVE_BYTES >> 20} are kept free). Free some space; the work then goes on by "
+                "itself."
+            )
 
     def flush(self) -> None:
         """Wait until all that was written is on the disk (one `syncfs` for the whole batch)."""

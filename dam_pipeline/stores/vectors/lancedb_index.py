@@ -29,13 +29,6 @@ def mend_indexes(table: Any) -> None:
         table.optimize(cleanup_older_than=KEEP_VERSIONS)
 
 
-def every_word(text: str) -> Any:
-    """The full-text query for rows that hold every word of `text`."""
-    from lancedb.query import FullTextOperator, MatchQuery
-
-    return MatchQuery(text, "text", operator=FullTextOperator.AND)
-
-
 def _make_missing(table: Any, indexed: set[str]) -> None:
     from lancedb.index import FTS, BTree
 

@@ -33,21 +33,21 @@ from dam_pipeline.stores.vectors import (
     checked_rows,
     vector_rows,
 )
-from dam_pipeline.stores.vectors.lancedb_index import (
-    every_word,
-    mend_indexes,
-)
+from dam_pipeline.stores.vectors.lancedb_index import mend_indexes
 from dam_pipeline.stores.vectors.lancedb_names import space_of, table_name
+from dam_pipeline.stores.vectors.lancedb_query import (
+    BROAD_FACTOR,
+    EXACT_UP_TO_MEDIA,
+    among,
+    nearest_rows,
+    once_each,
+    word_rows,
+)
 
 FOLDER = "lancedb"
 LOCK_FILE = ".write.lock"
 STAMP = "stamp"
 SEEN_WITHIN = timedelta(seconds=1)  # searches see other processes' writes; looking costs 4 ms
-EXACT_UP_TO_MEDIA = 1500  # filters this narrow are answered without the index: 65 ms for 1,000
-BROAD_FACTOR = 3  # of a filter broader than that, more rows are asked for and picked from
-PROBES = 64
-REFINE, REFINE_MANY = 4, 2  # more rows are compared again for a short answer than for a long one
-MANY = 50
 CONFLICT_TRIES = 8
 IDS_AT_ONCE = 5000
 # What LanceDB raises; it has no errors of its own.
@@ -92,26 +92,18 @@ class LanceStore:
             wide = self.nearest(space, vector, BROAD_FACTOR * k)
             allowed = frozenset(media_ids)
             fitting = [match for match in wide if match.media_id in allowed]
-            if len(fitting) >= k or len(wide) < BROAD_FACTOR * k:
+            if len(fitting) >= k:
                 return fitting[:k]
-        rows = self._read(table_name(space), partial(_nearest_rows, vector, k, media_ids))
-        return [Match(score=1.0 - row.pop("_distance"), **row) for row in _once_each(rows)]
+        rows = self._read(table_name(space), partial(nearest_rows, vector, k, media_ids))
+        return [Match(score=1.0 - row.pop("_distance"), **row) for row in once_each(rows)]
 
     def match_words(
         self, text: str, k: int, media_ids: Collection[str] | None = None
     ) -> list[WordMatch]:
         """See the port; English words match in all their forms, accents and case are ignored."""
-        columns = ["media_id", "item", "start_s", "end_s", "text", "_score"]
-
-        def read(table: Any) -> list[dict[str, Any]]:
-            query = table.search(every_word(text), query_type="fts").select(columns).limit(k)
-            if media_ids is not None:
-                query = query.where(_among(media_ids), prefilter=True)
-            return list(query.to_arrow().to_pylist())
-
         if not re.search(r"\w", text) or (media_ids is not None and not media_ids):
             return []
-        rows = _once_each(self._read(WORDS, read))
+        rows = once_each(self._read(WORDS, partial(word_rows, text, k, media_ids)))
         return [WordMatch(score=row.pop("_score"), **row) for row in rows]
 
     def remove(self, media_ids: Collection[str]) -> None:
@@ -123,7 +115,7 @@ class LanceStore:
         """See the port."""
         with self._reported():
             return {
-                space_of(name)[1] if name != WORDS else WORDS: self._latest(name).count_rows()
+                WORDS if name == WORDS else space_of(name)[1]: self._latest(name).count_rows()
                 for name in self._names()
             }
 
@@ -152,7 +144,12 @@ class LanceStore:
         """See the port; vectors get an index above 20,000 rows of a space."""
         for name in self._known_names():
             with self._reported():
-                self._retried(partial(self._mend, name))
+                try:
+                    self._retried(partial(self._mend, name))
+                except RuntimeError as error:
+                    # Where other writers were quicker each time, the next batch tries again.
+                    if not _is_conflict(error):
+                        raise
 
     def drop(self) -> None:
         """See the port."""
@@ -231,8 +228,8 @@ class LanceStore:
             try:
                 return act()
             except VENDOR_ERRORS as error:
-                words = str(error).lower()
-                tries = CONFLICT_TRIES if "conflict" in words else 2 * ("not found" in words)
+                is_gone = "not found" in str(error).lower()  # the table, dropped by another process
+                tries = CONFLICT_TRIES if _is_conflict(error) else 2 if is_gone else 0
                 attempt += 1
                 if attempt >= tries:
                     raise
@@ -266,33 +263,12 @@ def store_error(error: Exception, folder: Path) -> StoreUnavailable | DiskFull:
     )
 
 
-def _nearest_rows(
-    vector: np.ndarray, k: int, media_ids: Collection[str] | None, table: Any
-) -> list[dict[str, Any]]:
-    columns = ["media_id", "item", "time_s", "start_s", "end_s", "_distance"]
-    query = table.search(vector.astype(np.float32).ravel()).distance_type("cosine")
-    query = query.select(columns).limit(k)
-    if media_ids is not None:
-        if not media_ids:
-            return []
-        query = query.where(_among(media_ids), prefilter=True)
-        if len(media_ids) <= EXACT_UP_TO_MEDIA:
-            query = query.bypass_vector_index()
-    refine = REFINE if k <= MANY else REFINE_MANY
-    return list(query.nprobes(PROBES).refine_factor(refine).to_arrow().to_pylist())
-
-
-def _among(media_ids: Collection[str]) -> str:
-    quoted = ",".join("'" + media_id.replace("'", "''") + "'" for media_id in sorted(media_ids))
-    return f"media_id IN ({quoted})"
+def _is_conflict(error: Exception) -> bool:
+    """Whether another writer's commit came first (LanceDB says so in words alone)."""
+    return "conflict" in str(error).lower()
 
 
 def _delete(table: Any, media_ids: Collection[str], condition: str = "true") -> None:
     ordered: Sequence[str] = sorted(media_ids)
     for at in range(0, len(ordered), IDS_AT_ONCE):
-        table.delete(f"{_among(ordered[at : at + IDS_AT_ONCE])} AND {condition}")
-
-
-def _once_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows without the second of an item that a crash left twice; order is kept."""
-    return list({(row["media_id"], row.get("item")): row for row in reversed(rows)}.values())[::-1]
+        table.delete(f"{among(ordered[at : at + IDS_AT_ONCE])} AND {condition}")

@@ -1,0 +1,159 @@
+"""What does Dagster's bookkeeping cost a (stage, file), against the plain pattern with as many?
+
+Ours: the job `ingest` on tiny photographs, as `dam ingest` launches it, less the engine's own time:
+creating the run, planned events, descriptions, materialisations, ending it. Plain: one multi-asset of
+as many assets, whose body only calls `log_event` with one number, on the same keys in one ranged run
+(facts/dagster.md). Both on a new SQLite instance as `dam init` makes it; they take turns.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import material
+from results import Figure, keep, middle, tell, tell_machine
+
+import dam_pipeline.assets.media as media_module
+from dam_pipeline.catalogue.discovery import discover
+from dam_pipeline.dagster_home import open_instance
+from dam_pipeline.launch import QUIET, quiet_dagster, run_media
+from dam_pipeline.partitions import add_keys, media_partitions, range_tags
+from dam_pipeline.settings import Settings, load_settings
+from dam_pipeline.stages import STAGES
+from dam_pipeline.stages.engine import BatchReport, Finished, Listener, run_stages
+from resources.library import LibraryResource, close_libraries
+
+
+class Stopwatch:
+    """The engine's own seconds: those of `run_stages` without what the asset does when told."""
+
+    def __init__(self) -> None:
+        self.own_s = 0.0
+
+    def run_stages(self, *arguments: Any) -> BatchReport:
+        """As the engine's, timed."""
+        *others, listener = arguments
+        began = time.perf_counter()
+        report = run_stages(*others, self._timed(listener))
+        self.own_s += time.perf_counter() - began
+        return report
+
+    def _timed(self, listener: Listener) -> Listener:
+        def listen(finished: Finished) -> None:
+            began = time.perf_counter()
+            listener(finished)
+            self.own_s -= time.perf_counter() - began
+
+        return listen
+
+
+def ours_s(folder: Path, home: Path) -> float:
+    """Seconds of bookkeeping for all files of the folder."""
+    settings = _settings(home)
+    stopwatch = Stopwatch()
+    media_module.run_stages = stopwatch.run_stages
+    with open_instance(settings) as instance:
+        with LibraryResource(home=str(home)).open() as tools:
+            discover([folder], tools.catalogue, tools.derived, tools.settings)
+            by_key = {one.partition_key: one for one in tools.catalogue.all_media()}
+        began = time.perf_counter()
+        runs = list(run_media(settings, instance, by_key))
+        wall_s = time.perf_counter() - began
+        _check(instance, runs, len(by_key))
+    close_libraries()
+    return wall_s - stopwatch.own_s
+
+
+def plain_s(count: int, home: Path) -> float:
+    """Seconds of the plain pattern on as many keys."""
+    keys = [f"plain-{number:06}" for number in range(count)]
+    with open_instance(_settings(home)) as instance:
+        began = time.perf_counter()
+        add_keys(instance, keys)
+        definitions = dg.Definitions(assets=[_plain_assets()], executor=dg.in_process_executor)
+        result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=instance, run_config=QUIET, tags=range_tags(keys)
+        )
+        wall_s = time.perf_counter() - began
+        _check(instance, [result.run_id], count)
+    return wall_s
+
+
+def _plain_assets() -> dg.AssetsDefinition:
+    names = list(STAGES)
+    specs = [
+        dg.AssetSpec(name, deps=names[:at][-1:], partitions_def=media_partitions, skippable=True)
+        for at, name in enumerate(names)
+    ]
+
+    @dg.multi_asset(name="plain", specs=specs, can_subset=True)
+    def plain(context: dg.AssetExecutionContext) -> Iterator[None]:
+        for key in context.partition_keys:
+            for asset in specs:
+                context.log_event(
+                    dg.AssetMaterialization(asset.key, partition=key, metadata={"x": 1})
+                )
+        yield from ()
+
+    return plain
+
+
+def _check(instance: dg.DagsterInstance, run_ids: list[str], count: int) -> None:
+    """Raise SystemExit unless every stage of every file is materialised."""
+    for run_id in run_ids:
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.status is not dg.DagsterRunStatus.SUCCESS:
+            raise SystemExit(f"run {run_id} did not succeed")
+    for name in STAGES:
+        found = len(instance.get_materialized_partitions(dg.AssetKey(name)))
+        if found != count:
+            raise SystemExit(f"{name}: {found} of {count} partitions are materialised")
+
+
+def _settings(home: Path) -> Settings:
+    os.environ.update(
+        DAM_HOME=str(home),
+        DAM_PROFILE="bundled",
+        DAM_SPEECH="false",
+        DAM_SETTLE_S="0",
+        DAM_MODELS_DIR=str(home.parent / "models"),
+    )
+    return load_settings(home)
+
+
+def main() -> None:
+    """Take turns on new homes, tell and keep the figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--files", type=int, default=50)
+    options = parser.parse_args()
+    here = tell_machine()
+    quiet_dagster()
+    pairs = options.files * len(STAGES)
+    tell(f"input     {options.files} photographs of 64 × 48 pixels, {len(STAGES)} stages, one run")
+    ours: list[float] = []
+    plain: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="dam-bench-") as name:
+        folder = Path(name)
+        material.make_photographs_of_nothing(folder / "files", options.files)
+        for turn in range(options.repeats):
+            ours.append(ours_s(folder / "files", folder / f"ours-{turn}") * 1000 / pairs)
+            plain.append(plain_s(options.files, folder / f"plain-{turn}") * 1000 / pairs)
+    figure = Figure(
+        "bookkeeping_sqlite",
+        middle(ours),
+        middle(plain),
+        "ms a (stage, file)",
+        options.repeats,
+    )
+    tell(f"  a photograph: {figure.value * len(STAGES):.0f} ms of bookkeeping")
+    keep(figure, here)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""How long does `dam ingest` take, against decoding alone plus the same networks alone?
+
+Ours: wall time of `dam ingest --json` on a new home, speech off, less its start-up: the same command
+on one tiny file (imports, loading the models, starting the run, the graph). Bare, in batches, models
+loaded beforehand: `ffmpeg -f null` of the same clips, or `Image.draft` of the same photographs; CLIP
+and faces on the same pictures (the keyframes that ours chose). Ours, bare and start-up take turns.
+"""
+
+import argparse
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import machine
+import material
+import numpy as np
+from bare import BareClip, BareFaces, decode_clips, decode_photographs
+from PIL import Image
+from pipeline import Took, forget, ingest, keyframe_paths, stage_seconds, timed
+from results import Figure, keep, middle, tell, tell_machine
+
+FACES = "face_embeddings"
+
+
+@dataclass
+class Bench:
+    """One measure: a folder of originals, what is bare for them, and the times so far."""
+
+    measure: str
+    folder: Path
+    tiny: Path
+    settings: dict[str, str]
+    decode: Callable[[], object]
+    clip: BareClip
+    faces: BareFaces
+    ours: list[Took] = field(default_factory=list)
+    start: list[Took] = field(default_factory=list)
+    again: list[Took] = field(default_factory=list)
+    bare: dict[str, list[Took]] = field(default_factory=dict)
+    stages: list[Counter[str]] = field(default_factory=list)
+    pictures: int = 0
+    found: int = 0
+
+    def turn(self, home: Path) -> None:
+        """Start-up, ours, ours again, bare: once each."""
+        self.start.append(ingest(self.tiny, home, self.settings))
+        loading = stage_seconds(home)
+        forget(home)
+        self.ours.append(ingest(self.folder, home, self.settings))
+        self.again.append(ingest(self.folder, home, self.settings))
+        spent = stage_seconds(home)
+        # What the stages of the tiny file took was loading; it is in the start-up already.
+        spent.subtract(loading)
+        self.stages.append(spent)
+        keyframes = _opened(keyframe_paths(home))
+        forget(home)
+        self.pictures = len(keyframes)
+        self._bare(keyframes)
+
+    def _bare(self, keyframes: Sequence[Image.Image]) -> None:
+        arrays = [np.asarray(picture) for picture in keyframes]
+        found: list[int] = []
+        work = {
+            "decode": self.decode,
+            "CLIP": lambda: self.clip.encode(keyframes),
+            "faces": lambda: found.append(self.faces.find(arrays)),
+        }
+        for name, part in work.items():
+            self.bare.setdefault(name, []).append(timed(part))
+        self.found = found[0]
+
+    def figure(self) -> Figure:
+        """The answer; its parts are told on the way."""
+        start, ours, again = _wall(self.start), _wall(self.ours), _wall(self.again)
+        parts = {name: _wall(times) for name, times in self.bare.items()}
+        tell(
+            f"{self.measure}: {self.pictures} pictures, {self.found} faces; whole command "
+            f"{ours:.1f} s, start-up {start:.1f} s (subtracted), with nothing to do {again:.1f} s"
+        )
+        tell("  bare     " + _row(parts))
+        spent = {stage: middle([one[stage] for one in self.stages]) for stage in self.stages[0]}
+        rest = ours - start - sum(spent.values())
+        tell("  ours     " + _row({**spent, "rest": rest}))
+        own, bare = ours - start, sum(parts.values())
+        apart = (own - spent[FACES]) / (bare - parts["faces"])
+        cpu = (_cpu(self.ours) - _cpu(self.start)) / sum(_cpu(t) for t in self.bare.values())
+        tell(
+            f"  faces alone {spent[FACES] / parts['faces']:.2f}, all but faces {apart:.2f}, "
+            f"CPU seconds {cpu:.2f}, nothing but the unchanged command subtracted "
+            f"{(ours - again) / bare:.2f}"
+        )
+        return Figure(self.measure, own, bare, "s", len(self.ours))
+
+
+def _wall(times: Sequence[Took]) -> float:
+    return middle([one.wall_s for one in times])
+
+
+def _cpu(times: Sequence[Took]) -> float:
+    return middle([one.cpu_s for one in times])
+
+
+def _row(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()) + " s"
+
+
+def _opened(paths: Sequence[Path]) -> list[Image.Image]:
+    pictures = []
+    for path in paths:
+        with Image.open(path) as picture:
+            pictures.append(picture.convert("RGB"))
+    return pictures
+
+
+def _benches(folder: Path, options: argparse.Namespace, model: Path, suffix: str) -> list[Bench]:
+    clips = sorted((folder / "clips").iterdir())
+    photographs = sorted((folder / "photographs").iterdir())
+    threads = machine.threads()
+    settings = {
+        "DAM_PROFILE": "bundled",
+        "DAM_SPEECH": "false",
+        "DAM_SETTLE_S": "0",
+        "DAM_MODELS_DIR": str(folder / "models"),
+        "DAM_TORCH_THREADS": str(threads),
+        "DAM_CLIP_MODEL": str(model),
+    }
+    clip, faces = BareClip(model, threads), BareFaces(threads)
+    decoders: dict[str, Callable[[], object]] = {
+        "clips": lambda: decode_clips(clips, threads),
+        "photographs": lambda: decode_photographs(photographs),
+    }
+    return [
+        Bench(f"ingest_{kind}{suffix}", folder / kind, folder / f"tiny-{kind}", settings, decode,
+              clip, faces)
+        for kind, decode in decoders.items()
+        if kind in options.kinds
+    ]  # fmt: skip
+
+
+def main() -> None:
+    """Make the material, take turns, tell and keep the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--clips", type=int, default=len(material.CLIPS))
+    parser.add_argument("--photographs", type=int, default=60)
+    parser.add_argument("--kinds", nargs="+", default=["clips", "photographs"])
+    parser.add_argument("--bundled", action="store_true", help="also with the tiny CLIP, once")
+    options = parser.parse_args()
+    here = tell_machine()
+    with tempfile.TemporaryDirectory(prefix="dam-bench-") as name:
+        folder = Path(name)
+        clips = material.make_clips(folder / "clips", options.clips)
+        photographs = material.make_photographs(folder / "photographs", options.photographs)
+        for kind in options.kinds:
+            material.make_one_tiny(folder / f"tiny-{kind}", kind)
+        tell(
+            f"input     {len(clips)} clips ({', '.join(path.stem for path in clips)}), "
+            f"{len(photographs)} photographs of 12 MP; {machine.threads()} threads a side"
+        )
+        full_size = material.make_full_size_clip(folder / "vit-b32-random")
+        rounds = [(full_size, "", options.repeats)]
+        if options.bundled:
+            rounds.append((material.TINY_CLIP, "_bundled", 1))
+        for model, suffix, repeats in rounds:
+            tell(f"CLIP      {model.name}")
+            for bench in _benches(folder, options, model, suffix):
+                for _ in range(repeats):
+                    bench.turn(folder / "home")
+                keep(bench.figure(), here)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Queries to LanceDB's tables: nearest vectors, segments that hold words, and conditions on media."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+EXACT_UP_TO_MEDIA = 1500  # filters this narrow are answered without the index: 65 ms for 1,000
+BROAD_FACTOR = 3  # of a filter broader than that, more rows are asked for and picked from
+PROBES = 64
+REFINE, REFINE_MANY = 4, 2  # more rows are compared again for a short answer than for a long one
+MANY = 50
+
+
+def nearest_rows(
+    vector: np.ndarray, k: int, media_ids: Collection[str] | None, table: Any
+) -> list[dict[str, Any]]:
+    """Rows of a table nearest to a vector (d,), best first, with their cosine distance."""
+    columns = ["media_id", "item", "time_s", "start_s", "end_s", "_distance"]
+    query = table.search(vector.astype(np.float32).ravel()).distance_type("cosine")
+    query = query.select(columns).limit(k)
+    if media_ids is not None:
+        if not media_ids:
+            return []
+        query = query.where(among(media_ids), prefilter=True)
+        if len(media_ids) <= EXACT_UP_TO_MEDIA:
+            query = query.bypass_vector_index()
+    refine = REFINE if k <= MANY else REFINE_MANY
+    return list(query.nprobes(PROBES).refine_factor(refine).to_arrow().to_pylist())
+
+
+def word_rows(
+    text: str, k: int, media_ids: Collection[str] | None, table: Any
+) -> list[dict[str, Any]]:
+    """Rows of the table of words that hold every word of `text`, best first, with their BM25."""
+    from lancedb.query import FullTextOperator, MatchQuery
+
+    every_word = MatchQuery(text, "text", operator=FullTextOperator.AND)
+    columns = ["media_id", "item", "start_s", "end_s", "text", "_score"]
+    query = table.search(every_word, query_type="fts").select(columns).limit(k)
+    if media_ids is not None:
+        query = query.where(among(media_ids), prefilter=True)
+    return list(query.to_arrow().to_pylist())
+
+
+def among(media_ids: Collection[str]) -> str:
+    """The condition that a row belongs to one of these media."""
+    quoted = ",".join("'" + media_id.replace("'", "''") + "'" for media_id in sorted(media_ids))
+    return f"media_id IN ({quoted})"
+
+
+def once_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows without the second of an item that a crash left twice; order is kept."""
+    return list({(row["media_id"], row.get("item")): row for row in reversed(rows)}.values())[::-1]

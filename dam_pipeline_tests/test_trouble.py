@@ -1,0 +1,1 @@
+"""Bad input and trouble through the real pipeline: one bad thing never costs another its place."""
