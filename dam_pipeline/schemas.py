@@ -6,22 +6,25 @@ vectors are float32 of length 1; boxes are x, y, w, h in 0–1 of the upright pi
 
 import pyarrow as pa
 
-SHOTS = pa.schema([("start_s", pa.float64()), ("end_s", pa.float64())])
 
-KEYFRAMES = pa.schema(
-    [
-        ("shot", pa.int32()),
-        ("time_s", pa.float64()),
-        ("start_s", pa.float64()),
-        ("end_s", pa.float64()),
-        ("path", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("sharpness", pa.float32()),
-        ("exposure", pa.float32()),
-        ("is_hero", pa.bool_()),
-        ("why", pa.string()),
-    ]
+def _schema(*columns: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema(columns)
+
+
+SHOTS = pa.schema([("start_s", pa.float64()), pa.field("end_s", pa.float64())])
+
+KEYFRAMES = _schema(
+    ("shot", pa.int32()),
+    ("time_s", pa.float64()),
+    ("start_s", pa.float64()),
+    ("end_s", pa.float64()),
+    ("path", pa.string()),
+    ("width", pa.int32()),
+    ("height", pa.int32()),
+    ("sharpness", pa.float32()),
+    ("exposure", pa.float32()),
+    ("is_hero", pa.bool_()),
+    ("why", pa.string()),
 )
 
 WORD = pa.struct(
@@ -33,52 +36,44 @@ WORD = pa.struct(
     ]
 )
 
-TRANSCRIPT = pa.schema(
-    [
-        ("start_s", pa.float64()),
-        ("end_s", pa.float64()),
-        ("text", pa.string()),
-        ("language", pa.string()),
-        ("words", pa.list_(WORD)),
-    ]
+TRANSCRIPT = _schema(
+    ("start_s", pa.float64()),
+    ("end_s", pa.float64()),
+    ("text", pa.string()),
+    ("language", pa.string()),
+    ("words", pa.list_(WORD)),
 )
 
-SCENES = pa.schema(
-    [
-        ("start_s", pa.float64()),
-        ("end_s", pa.float64()),
-        ("shots", pa.list_(pa.int32())),
-        ("keyframe", pa.int32()),
-        ("words", pa.string()),
-        ("faces", pa.int32()),
-    ]
+SCENES = _schema(
+    ("start_s", pa.float64()),
+    ("end_s", pa.float64()),
+    ("shots", pa.list_(pa.int32())),
+    ("keyframe", pa.int32()),
+    ("words", pa.string()),
+    ("faces", pa.int32()),
 )
 
 
 def clip_embeddings(dimension: int) -> pa.Schema:
     """One row a keyframe: its index, its span and its vector."""
-    return pa.schema(
-        [
-            ("keyframe", pa.int32()),
-            ("time_s", pa.float64()),
-            ("start_s", pa.float64()),
-            ("end_s", pa.float64()),
-            ("vector", pa.list_(pa.float32(), dimension)),
-        ]
+    return _schema(
+        ("keyframe", pa.int32()),
+        ("time_s", pa.float64()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("vector", pa.list_(pa.float32(), dimension)),
     )
 
 
 def face_embeddings(dimension: int) -> pa.Schema:
     """One row a face: the keyframe it is in, where, how sure, and its vector."""
-    return pa.schema(
-        [
-            ("keyframe", pa.int32()),
-            ("time_s", pa.float64()),
-            ("start_s", pa.float64()),
-            ("end_s", pa.float64()),
-            ("box", pa.list_(pa.float32(), 4)),
-            ("confidence", pa.float32()),
-            ("landmarks", pa.list_(pa.float32(), 10)),
-            ("vector", pa.list_(pa.float32(), dimension)),
-        ]
+    return _schema(
+        ("keyframe", pa.int32()),
+        ("time_s", pa.float64()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("box", pa.list_(pa.float32(), 4)),
+        ("confidence", pa.float32()),
+        ("landmarks", pa.list_(pa.float32(), 10)),
+        ("vector", pa.list_(pa.float32(), dimension)),
     )

@@ -1,12 +1,15 @@
 """Files that are cut short, damaged, empty or not what they are called: what can be read is kept."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from clips import encode, flip_bytes, keep_head, shots, tone
 
 from dam_pipeline.errors import MediaError, SourceUnavailable, UnreadableMedia
+from dam_pipeline.media.access import readable_size
 from dam_pipeline.media.decoder import Decoder, LookPlan
 from dam_pipeline.media.probing import Prober
 from dam_pipeline.records import MediaKind
@@ -60,6 +63,17 @@ def test_sound_longer_than_the_pictures_is_no_truncation(decoder, tmp_path):
     for name in ("long.mp4", "long.mkv", "long.ts"):
         clip = encode(tmp_path / name, shots((50,)), inputs=("-i", sound))
         assert look(decoder, clip, duration_s=6.0).partial == ""
+
+
+def test_a_broadcast_that_begins_between_key_frames_is_whole(decoder, tmp_path):
+    clip = encode(
+        tmp_path / "cast.ts", shots((100,)), "-g", "12", "-x264-params", "open-gop=1:bframes=3"
+    )
+    data = clip.read_bytes()
+    clip.write_bytes(data[len(data) // 3 // 188 * 188 :])
+    seen = look(decoder, clip)
+    assert seen.partial == ""
+    assert 40 < seen.frames < 75
 
 
 def test_flipped_bytes_in_the_middle_do_not_cost_the_end(decoder, tmp_path):
@@ -121,14 +135,25 @@ def test_a_file_in_which_nothing_can_be_decoded_is_unreadable(decoder, tmp_path)
         look(decoder, clip)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_says_so(decoder, prober, tmp_path):
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Give up root's right to read everything, where the tests run as root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_file_without_permission_says_so(prober, tmp_path):
     clip = encode(tmp_path / "secret.mp4", shots((5,)))
     clip.chmod(0)
-    with pytest.raises(UnreadableMedia, match="Give this user read permission"):
-        prober.probe(clip, MediaKind.VIDEO, ())
-    with pytest.raises(UnreadableMedia, match="Give this user read permission"):
-        look(decoder, clip)
+    for ask in (lambda: prober.probe(clip, MediaKind.VIDEO, ()), lambda: readable_size(clip)):
+        with as_nobody(), pytest.raises(UnreadableMedia, match="Give this user read permission"):
+            ask()
 
 
 def test_a_file_that_vanished_says_so(decoder, prober, tmp_path):

@@ -127,6 +127,11 @@ def test_the_picture_next_to_a_cut_is_second_choice():
     assert all(abs(time_s - edge_s) >= 0.25 for time_s in run.times for edge_s in (0.0, 3.0, 6.0))
 
 
+def test_a_change_in_the_last_moment_of_a_shot_earns_no_keyframe():
+    run = Run(3.0, look=lambda t: with_square(12) if t > 2.5 else thumb())
+    assert [(p.start_s, p.end_s) for p in run.picks] == [(0.0, 3.0)]
+
+
 def test_black_before_the_first_picture_is_no_keyframe():
     chooser = KeyframeChooser(Rules(), lambda c, p: None)
     for index in range(12):

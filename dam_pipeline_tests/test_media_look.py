@@ -92,6 +92,13 @@ def test_a_clip_without_a_cut_is_one_shot(look, tmp_path):
     assert len(seen.keyframes) == 1
 
 
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_flash_is_no_cut(look, tmp_path, frames):
+    pictures = [place(3)] * 75
+    pictures[40 : 40 + frames] = [np.full((180, 320, 3), 250, np.uint8)] * frames
+    assert starts(look(encode(tmp_path / "flash.mp4", pictures))) == [0.0]
+
+
 def test_a_clip_of_one_frame_has_a_shot_and_a_keyframe(look, tmp_path):
     seen = look(encode(tmp_path / "one.mp4", shots((1,))))
     assert len(seen.shots) == len(seen.keyframes) == seen.frames == 1

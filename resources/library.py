@@ -13,7 +13,7 @@ from dam_pipeline.stages.work import Toolbox
 _OPEN = ExitStack()
 
 
-class LibraryResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class LibraryResource(dg.ConfigurableResource):
     """The library under `home`; empty: the home that the settings name (`DAM_HOME`)."""
 
     home: str = ""

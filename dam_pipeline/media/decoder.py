@@ -257,7 +257,7 @@ class Decoder:
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - LAST_WORDS_BYTES))
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        return f" : {lines[-1]}" if lines else ""
+        return f": {lines[-1]}" if lines else ""
 
     def _error(self, path: str, reply: Failed) -> DamError:
         name = _name(path)

@@ -26,14 +26,7 @@ def answer(request: Request, progress: Callable[[float], None]) -> Result:
         case AudioRequest():
             return read_audio(request.path, Path(request.out_file), progress)
         case PosterRequest():
-            return make_poster(
-                request.path,
-                request.kind,
-                Path(request.out_file),
-                request.px,
-                request.at_s,
-                request.max_megapixels,
-            )
+            return make_poster(request, progress)
         case LookRequest(kind=MediaKind.IMAGE):
             return look_at_photo(request.path, Path(request.out_dir), request.plan)
         case LookRequest(kind=MediaKind.VIDEO):

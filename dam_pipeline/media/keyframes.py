@@ -140,7 +140,9 @@ class KeyframeChooser:
             self._consider(self._pending.popleft(), near_cut=True)
         if self._segment is None:
             return
-        self._close_segment(time_s)
+        if not self._is_remnant(self._segment, time_s):
+            self._close_segment(time_s)
+        self.picks[-1].end_s = time_s
         self.shots.append(Shot(self._shot_start_s, time_s))
         self._shot_start_s = time_s
         self._shot_has_pick = False
@@ -226,6 +228,13 @@ class KeyframeChooser:
         self._allowance.spend(candidate.time_s)
         self._last_time_s, self._shot_has_pick = candidate.time_s, True
         segment.last, segment.best, segment.best_score = pick, None, -1.0
+
+    def _is_remnant(self, segment: _Segment, end_s: float) -> bool:
+        """Whether a change came so late in its shot that the keyframe before it may stand for it."""
+        if segment.last is not None or not self._shot_has_pick:
+            return False
+        is_short = end_s - segment.start_s < MIN_SEGMENT_S / 2
+        return is_short and end_s - self.picks[-1].start_s <= self._rules.gap_s
 
     def _close_segment(self, end_s: float) -> None:
         segment = self._segment

@@ -1,6 +1,6 @@
 """One small upright picture of any file: a frame, the photograph reduced, or the sound drawn."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from dam_pipeline.media.frames import FrameTaker, picture_stream
 from dam_pipeline.media.keyframes import Candidate, quality
 from dam_pipeline.media.photo import read_photo
 from dam_pipeline.media.pictures import Picture, write_jpeg
+from dam_pipeline.media.protocol import PosterRequest
 from dam_pipeline.media.sound import audio_stream
 from dam_pipeline.media.streams import StreamReader, open_container, origin_s
 from dam_pipeline.records import MediaKind
+
+Progress = Callable[[float], None]
 
 GOOD = 0.5  # quality of a picture that is neither black nor blank
 FRAMES_A_LOOK = 10
@@ -27,26 +30,26 @@ COLUMNS = 512  # of the drawn sound
 INK, PAPER = (64, 156, 190), (22, 26, 30)
 
 
-def make_poster(
-    path: str, kind: MediaKind, out_file: Path, px: int, at_s: float, max_megapixels: float
-) -> tuple[int, int]:
+def make_poster(request: PosterRequest, on_progress: Progress) -> tuple[int, int]:
     """Write an upright JPEG at most `px` on its long side; returns its width and height."""
-    if kind == MediaKind.IMAGE:
-        return write_jpeg(read_photo(path, px, max_megapixels).image, out_file)
-    if kind == MediaKind.VIDEO:
-        return write_jpeg(_frame_near(path, px, at_s, max_megapixels), out_file)
-    return write_jpeg(_drawn_sound(path, px), out_file)
+    path, px, out_file = request.path, request.px, Path(request.out_file)
+    if request.kind == MediaKind.IMAGE:
+        return write_jpeg(read_photo(path, px, request.max_megapixels).image, out_file)
+    if request.kind == MediaKind.VIDEO:
+        return write_jpeg(_frame_near(request, on_progress), out_file)
+    return write_jpeg(_drawn_sound(path, px, on_progress), out_file)
 
 
-def _frame_near(path: str, px: int, at_s: float, max_megapixels: float) -> Picture:
+def _frame_near(request: PosterRequest, on_progress: Progress) -> Picture:
     """The first good frame from `at_s` on, else the best of some tried elsewhere."""
     best: Candidate | None = None
-    with open_container(path) as container:
-        stream = picture_stream(container, max_megapixels)
-        taker = FrameTaker(stream, px)
+    with open_container(request.path) as container:
+        stream = picture_stream(container, request.max_megapixels)
+        taker = FrameTaker(stream, request.px)
         total_s = (container.duration or 0) / 1e6
-        for place_s in [at_s, *(total_s * share for share in PLACES)]:
+        for place_s in [request.at_s, *(total_s * share for share in PLACES)]:
             for time_s, frame in _frames_from(container, stream, place_s):
+                on_progress(0.0)
                 candidate = taker.take(frame, time_s)
                 if best is None or quality(candidate) > quality(best):
                     best = candidate
@@ -82,9 +85,9 @@ def _frames_from(container: Any, stream: Any, place_s: float) -> Iterator[tuple[
         return
 
 
-def _drawn_sound(path: str, px: int) -> Image.Image:
+def _drawn_sound(path: str, px: int, on_progress: Progress) -> Image.Image:
     """Loudest samples over time as bars, px wide and a quarter as high."""
-    peaks = _peaks(path)
+    peaks = _peaks(path, on_progress)
     width, height = px, max(16, px // 4)
     image = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(image)
@@ -96,7 +99,7 @@ def _drawn_sound(path: str, px: int) -> Image.Image:
     return image
 
 
-def _peaks(path: str) -> NDArray[np.float32]:
+def _peaks(path: str, on_progress: Progress) -> NDArray[np.float32]:
     """Peak per column; the column's length doubles as the sound goes on."""
     peaks = np.zeros(2 * COLUMNS, dtype=np.float32)
     filled, per_column, held = 0, 64, np.zeros(0, dtype=np.float32)
@@ -105,7 +108,7 @@ def _peaks(path: str) -> NDArray[np.float32]:
         if stream is None:
             raise UnsupportedMedia("has no audio stream to draw.")
         resampler = av.AudioResampler(format="flt", layout="mono", rate=8000)
-        reader = StreamReader(container, stream, lambda share: None)
+        reader = StreamReader(container, stream, on_progress)
         for _, _, frame in reader.frames():
             frame.pts = None
             pieces = [p.to_ndarray().reshape(-1) for p in resampler.resample(frame)]

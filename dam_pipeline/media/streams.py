@@ -18,6 +18,7 @@ from dam_pipeline.media.formats import DEMUXERS, PROTOCOLS
 
 PRIMING_S = 0.25
 MOST_THREADS = 8  # frame threads hold a picture each: 8 of 4K 10-bit are 200 MB
+LEAD_IN_S = 1.0  # broadcasts begin between key frames; what cannot be decoded so early is no damage
 FAILURES_IN_A_ROW = 200  # packets; after so many without a frame the rest is given up
 WITHOUT_PTS = ("avi", "h264", "hevc", "m4v", "mpegvideo", "vc1")  # guesses come frames too late
 OPTIONS = {
@@ -152,6 +153,8 @@ class StreamReader:
         if self._has_guessed_times and not self.frames_read and self._stream.type == "video":
             self.origin_s += self.time_of(frame)
         time_s = self.time_of(frame)
+        if not self.frames_read and time_s <= LEAD_IN_S:
+            self.trouble = ""
         self.frames_read += 1
         self.read_s = max(self.read_s, time_s + duration_s)
         return time_s, duration_s

@@ -50,11 +50,8 @@ class _VideoLook:
         on_progress: Callable[[float], None],
     ) -> None:
         stream = picture_stream(container, plan.max_megapixels)
-        self._stream = stream
-        self._plan = plan
         self._out_dir = out_dir
-        self._on_progress = on_progress
-        self._announced_s = announced_s(container, stream)
+        self._announced_s = announced_s(container, stream) or 0.0
         self._reader = StreamReader(container, stream, on_progress)
         self._lines = Deinterlace(stream.time_base) if plan.is_interlaced else None
         self._taker = FrameTaker(stream, plan.keyframe_px)
@@ -81,7 +78,6 @@ class _VideoLook:
         for cut_s in self._cuts.rest():
             self._chooser.cut(cut_s)
         self._chooser.finish(end_s)
-        announced_s = self._announced_s or 0.0
         return Look(
             shots=tuple(self._chooser.shots),
             keyframes=tuple(self._keyframes()),
@@ -89,7 +85,7 @@ class _VideoLook:
             width=self._size[0],
             height=self._size[1],
             duration_s=end_s,
-            partial=self._reader.partial(announced_s),
+            partial=self._reader.partial(self._announced_s),
         )
 
     def _frames_in_time(self) -> Iterator[tuple[float, float, Any]]:

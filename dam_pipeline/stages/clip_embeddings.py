@@ -1,6 +1,6 @@
 """L1: what the keyframes show, as vectors of the active image-text space."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from dam_pipeline.stages.visual_pass import NO_PICTURE
 from dam_pipeline.stages.work import Toolbox, Work
 
 
-def _run(works: Sequence[Work], tools: Toolbox) -> Iterator[Outcome]:
+def _run(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
     seen = [work for work in works if work.has_rows("keyframes")]
     if seen:
         found = dict(zip(seen, _encode(seen, tools), strict=True))
@@ -22,7 +22,7 @@ def _run(works: Sequence[Work], tools: Toolbox) -> Iterator[Outcome]:
         yield found[work] if work in seen else Outcome.empty(NO_PICTURE)
 
 
-def _encode(works: Sequence[Work], tools: Toolbox) -> Iterator[Outcome]:
+def _encode(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
     model = tools.image_text
     rows: list[list[dict[str, Json]]] = [[] for _ in works]
     failures: dict[int, SchemaMismatch] = {}

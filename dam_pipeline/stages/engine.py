@@ -268,7 +268,7 @@ def _outcomes(stage: Stage, works: list[Work], tools: Toolbox) -> Iterator[tuple
         with closing(stage.run(works, tools)) as outcomes:
             for outcome in outcomes:
                 yield next(left), outcome
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (it becomes the outcome of the files left)
         if as_dam_error(error) is None:
             _LOG.exception("%s: unexpected error", stage.name)
         failure = Outcome.of_error(error)

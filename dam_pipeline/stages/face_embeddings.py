@@ -1,6 +1,6 @@
 """L1: the faces in the keyframes, where they are and who they resemble."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import pyarrow as pa
 
@@ -16,7 +16,7 @@ from dam_pipeline.stages.work import Toolbox, Work
 PICTURES_AT_ONCE = 8  # MTCNN's pyramids of eight 1,280 px pictures take about 1 GiB
 
 
-def _run(works: Sequence[Work], tools: Toolbox) -> Iterator[Outcome]:
+def _run(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
     seen = [work for work in works if work.has_rows("keyframes")]
     if seen:
         found = dict(zip(seen, _find(seen, tools), strict=True))
@@ -24,7 +24,7 @@ def _run(works: Sequence[Work], tools: Toolbox) -> Iterator[Outcome]:
         yield found[work] if work in seen else Outcome.empty(NO_PICTURE)
 
 
-def _find(works: Sequence[Work], tools: Toolbox) -> Iterator[Outcome]:
+def _find(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
     model = tools.face
     rows: list[list[dict[str, Json]]] = [[] for _ in works]
     failures: dict[int, SchemaMismatch] = {}

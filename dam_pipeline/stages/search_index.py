@@ -1,6 +1,6 @@
 """L2: the file's rows in the vector store; the store is an index and can be rebuilt from them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 from dam_pipeline.records import State
 from dam_pipeline.search.index_rows import index_media
@@ -9,7 +9,7 @@ from dam_pipeline.stages.stage import Stage
 from dam_pipeline.stages.work import Toolbox, Work
 
 
-def _run(works: Sequence[Work], tools: Toolbox) -> Iterator[Outcome]:
+def _run(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
     media_ids = [work.media.media_id for work in works]
     counts = index_media(tools.store, tools.derived, media_ids)
     for media_id in media_ids:

@@ -1,14 +1,15 @@
 """The form of a stage, and the wrapper that lifts a function of one file to a batch."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from dam_pipeline.stages.outcome import Outcome, as_dam_error
 from dam_pipeline.stages.work import Toolbox, Work
 
 RunOne = Callable[[Work, Toolbox], Outcome]
-RunBatch = Callable[[Sequence[Work], Toolbox], Iterator[Outcome]]
+RunBatch = Callable[[Sequence[Work], Toolbox], Generator[Outcome]]
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,9 +43,9 @@ def each(run_one: RunOne, *, reads_original: bool = True) -> RunBatch:
     file that changed meanwhile.
     """
 
-    def run(works: Sequence[Work], tools: Toolbox) -> Iterator[Outcome]:
+    def run(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
         for work in works:
-            yield attempt(lambda work=work: _checked(run_one, work, tools, reads_original), work)
+            yield attempt(partial(_checked, run_one, work, tools, reads_original), work)
 
     return run
 
@@ -53,7 +54,7 @@ def attempt(run: Callable[[], Outcome], work: Work) -> Outcome:
     """The outcome of `run`, or what its error says: one bad file never stops the others."""
     try:
         return run()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (it becomes the outcome of this file)
         if as_dam_error(error) is None:
             _LOG.exception("%s: unexpected error", work.media.partition_key)
         return Outcome.of_error(error)

@@ -187,7 +187,7 @@ def content_version(result: Mapping[str, Json], table: pa.Table | None) -> str:
 
 def _read_json(path: Path) -> dict[str, Json] | None:
     try:
-        document = json.loads(path.read_bytes())
+        document: dict[str, Json] = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return None
     if document.pop("format", None) != FORMAT:

@@ -20,26 +20,26 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as nn
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, PreTrainedTokenizerFast
+from transformers import CLIPModel
 
 from dam_pipeline.samples.drawing import COLOURS, NUMBERS, SHAPES, Scene, all_scenes
 from dam_pipeline.training.batches import Batch, Batches
-from dam_pipeline.training.captions import FACTS, UNKNOWN_WORD, vocabulary
+from dam_pipeline.training.captions import FACTS
 from dam_pipeline.training.measurement import Encoder, measure, write_measurements
-from dam_pipeline.training.pictures import INPUT_SIDE
+from dam_pipeline.training.network import (
+    WIDTH,
+    build_image_processor,
+    build_model,
+    build_tokenizer,
+)
 
 HELD_OUT = 324
 """Scenes of the 1,080 that training never sees."""
 SPLIT_SEED = 20
 """Which scenes are held out; fixed, so that every run and every test mean the same ones."""
-LONGEST_QUERY = 24
-"""Tokens of the longest text, including start and end."""
 COPIES = 24
 """Pictures drawn of each training scene."""
 
-SPECIAL_WORDS = ("<pad>", UNKNOWN_WORD, "<bos>", "<eos>")
-PAD, UNKNOWN, START, END = range(4)
 CHECKPOINT_EVERY_S = 600.0
 
 
@@ -50,11 +50,6 @@ class Recipe:
     minutes: float
     seed: int
     threads: int
-    patch: int = 12
-    width: int = 160
-    layers: int = 4
-    heads: int = 4
-    widening: int = 3
     learning_rate: float = 1.5e-3
     matrix_learning_rate: float = 7e-3
     weight_decay: float = 0.05
@@ -70,62 +65,6 @@ def split_scenes() -> tuple[list[Scene], list[Scene]]:
     ]
 
 
-def build_model(recipe: Recipe) -> CLIPModel:
-    """A CLIP with random weights, small enough to ship."""
-    shared = {"projection_dim": 64, "attention_dropout": 0.0}
-    text = {
-        "vocab_size": len(SPECIAL_WORDS) + len(vocabulary()),
-        "hidden_size": 96,
-        "intermediate_size": 384,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "max_position_embeddings": LONGEST_QUERY,
-        "pad_token_id": PAD,
-        "bos_token_id": START,
-        "eos_token_id": END,
-    }
-    vision = {
-        "hidden_size": recipe.width,
-        "intermediate_size": recipe.width * recipe.widening,
-        "num_hidden_layers": recipe.layers,
-        "num_attention_heads": recipe.heads,
-        "image_size": INPUT_SIDE,
-        "patch_size": recipe.patch,
-    }
-    return CLIPModel(
-        CLIPConfig(text_config=text | shared, vision_config=vision | shared, projection_dim=64)
-    )
-
-
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer of whole words, in lower case; any other word becomes `<unk>`."""
-    words = {word: place for place, word in enumerate((*SPECIAL_WORDS, *vocabulary()))}
-    tokenizer = Tokenizer(models.WordLevel(words, unk_token=UNKNOWN_WORD))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<bos> $A <eos>", special_tokens=[("<bos>", START), ("<eos>", END)]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        model_max_length=LONGEST_QUERY,
-        pad_token="<pad>",
-        unk_token=UNKNOWN_WORD,
-        bos_token="<bos>",
-        eos_token="<eos>",
-    )
-
-
-def build_image_processor() -> CLIPImageProcessor:
-    """The usual preparation for CLIP, at the network's size; values end between -1 and 1."""
-    return CLIPImageProcessor(
-        size={"shortest_edge": INPUT_SIDE},
-        crop_size={"height": INPUT_SIDE, "width": INPUT_SIDE},
-        image_mean=[0.5, 0.5, 0.5],
-        image_std=[0.5, 0.5, 0.5],
-    )
-
-
 class Trainer:
     """One network in training, with the parts that are thrown away afterwards."""
 
@@ -134,8 +73,8 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.tokenizer = build_tokenizer()
-        self.model = build_model(recipe)
-        self._attributes = torch.nn.Linear(recipe.width, len(FACTS))
+        self.model = build_model()
+        self._attributes = torch.nn.Linear(WIDTH, len(FACTS))
         # Scale (as a logarithm) and offset of the sigmoid loss; start values as in SigLIP, softened for a small batch.
         self._threshold = torch.nn.Parameter(torch.tensor([math.log(10.0), -5.0]))
         self._optimizers = self._build_optimizers()
@@ -231,6 +170,8 @@ class Trainer:
         half.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         build_image_processor().save_pretrained(folder)
+        # safetensors leaves it readable to its owner alone; others run what is installed here.
+        (folder / "model.safetensors").chmod(0o644)
 
 
 def _cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -268,9 +209,14 @@ def train(recipe: Recipe, out: Path) -> None:
 def _finish(trainer: Trainer, held_out: list[Scene], out: Path, note: str) -> None:
     """Save, measure what was saved (float16 rounding included), write and print the figures."""
     trainer.save(out)
-    figures = measure(Encoder(out), held_out)
-    write_measurements(figures, out)
-    print(f"{note}: {figures.summary}", flush=True)
+    print(f"{note}: {remeasure(out, held_out)}", flush=True)
+
+
+def remeasure(folder: Path, scenes: list[Scene]) -> str:
+    """Measure a checkpoint, write the figures and floors beside it and give them in one line."""
+    figures = measure(Encoder(folder), scenes)
+    write_measurements(figures, folder)
+    return figures.summary
 
 
 def main() -> None:
@@ -284,7 +230,13 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--measure", action="store_true", help="only measure the checkpoint that is there"
+    )
     options = parser.parse_args()
+    if options.measure:
+        print(remeasure(options.out, split_scenes()[1]))
+        return
     options.out.mkdir(parents=True, exist_ok=True)
     train(Recipe(options.minutes, options.seed, options.threads), options.out)
 
