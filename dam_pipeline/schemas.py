@@ -11,7 +11,7 @@ def _schema(*columns: tuple[str, pa.DataType]) -> pa.Schema:
     return pa.schema(columns)
 
 
-SHOTS = pa.schema([("start_s", pa.float64()), pa.field("end_s", pa.float64())])
+SHOTS = _schema(("start_s", pa.float64()), ("end_s", pa.float64()))
 
 KEYFRAMES = _schema(
     ("shot", pa.int32()),
