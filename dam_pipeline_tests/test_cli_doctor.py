@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import sqlalchemy as sa
 
@@ -196,10 +197,6 @@ def test_a_run_whose_process_was_killed_is_marked_as_failed(own: Library) -> Non
     with open_instance(load_settings()) as instance:
         job = build_definitions(load_settings()).resolve_job_def("graph")
         run = instance.create_run_for_job(job, tags=tags)
-        instance.report_engine_event("starts", run)
-        instance.handle_new_event  # noqa: B018 the store below is what matters
-        from dagster import DagsterEvent, DagsterEventType
-
-        event = DagsterEvent(DagsterEventType.RUN_START.value, "graph")
+        event = dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, "graph")
         instance.report_dagster_event(event, run.run_id)
     assert_mended("runs")

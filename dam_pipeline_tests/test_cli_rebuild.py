@@ -95,7 +95,7 @@ def test_nothing_is_stale_in_dagster_afterwards(own: Library) -> None:
             stage: [cause.reason for cause in resolver.get_stale_causes(dg.AssetKey(stage), key)]
             for stage in STAGES
         }
-    assert causes == dict.fromkeys(STAGES, [])
+    assert causes == {stage: [] for stage in STAGES}
 
 
 def test_a_second_rebuild_and_ingest_find_nothing_to_do(own: Library) -> None:

@@ -26,8 +26,9 @@ def media_graph(
         report = build_graph(tools.settings, tools.catalogue, tools.derived, context.run.run_id)
     return dg.MaterializeResult(
         metadata={
-            **{f"nodes/{kind}": count for kind, count in report.nodes.items()},
             **{f"edges/{kind}": count for kind, count in report.edges.items()},
+            **{f"nodes/{kind}": count for kind, count in report.nodes.items()},
+            **({"warnings": "\n".join(report.warnings)} if report.warnings else {}),
             "seconds": report.seconds,
             "path": dg.MetadataValue.path(str(report.path)),
         }

@@ -1,12 +1,15 @@
 """What a person reads on a partition in the Dagster UI, most wanted first."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
 from dam_pipeline.assets.lineage import ORIGINAL_VERSION
-from dam_pipeline.records import Json, MediaKind, Probe
+from dam_pipeline.errors import SchemaMismatch
+from dam_pipeline.identity import uri_to_path
+from dam_pipeline.records import Json, Media, MediaKind, Probe, StoredOutcome
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.engine import Finished
 from dam_pipeline.stages.work import Toolbox
@@ -14,37 +17,42 @@ from dam_pipeline.stages.work import Toolbox
 SHOWN_ROWS = 5
 """Rows of the small table; the page behind the link shows all."""
 
+SHOWN_COLUMNS = {
+    "shots": ("start_s", "end_s"),
+    "keyframes": ("time_s", "start_s", "end_s", "why"),
+    "face_embeddings": ("time_s", "confidence"),
+    "transcript": ("start_s", "end_s", "text"),
+    "scenes": ("start_s", "end_s", "faces", "words"),
+}
+"""Stages whose first rows are shown, and the columns that say something to a person."""
+
 Metadata = dict[str, Any]
 
 
 def describe(finished: Finished, tools: Toolbox) -> Metadata:
-    """Picture, link, what it is, counts, provenance, and raw values last."""
-    key, row = finished.media.partition_key, finished.row
-    address = tools.settings.preview_address
+    """Picture, link, name, state, what it is, counts, place, a few rows; raw values last."""
+    media, row = finished.media, finished.row
+    key, address = media.partition_key, tools.settings.preview_address
     metadata: Metadata = {
         "picture": dg.MetadataValue.md(f"![{key}]({address}/poster/{key}.jpg)"),
         "page": dg.MetadataValue.url(f"{address}/media/{key}"),
-        "name": finished.media.first_name,
+        "name": media.first_name,
     }
     if row is None:
         return metadata
     metadata["state"] = row.state.value
     if row.reason:
         metadata["reason"] = row.reason
-    stored = finished.stored or tools.derived.outcome(finished.media.media_id, finished.stage)
+    stored = finished.stored or tools.derived.outcome(media.media_id, finished.stage)
     if stored:
-        if finished.stage == "probe":
-            metadata |= _probe(stored.result)
-        else:
-            metadata |= {name: value for name, value in stored.result.items() if value != ""}
-        if stored.rows:
-            metadata[finished.stage if stored.rows else ""] = stored.rows
-        if stored.provenance.model:
-            metadata["model"] = stored.provenance.model
-            metadata["weights_sha256"] = stored.provenance.weights_sha256
+        metadata |= _result(media, stored, tools)
     metadata["seconds"] = row.seconds
     if finished.fresh:
         metadata["unchanged"] = True
+    if stored and finished.stage == "probe":
+        metadata["raw"] = dg.MetadataValue.json(
+            {name: value for name, value in stored.result.items() if name != "raw"}
+        )
     return metadata
 
 
@@ -85,6 +93,22 @@ def inputs_in_dagster(stage: str) -> tuple[str, ...]:
     return (*STAGES[stage].inputs, *STAGES[stage].enrichments)
 
 
+def _result(media: Media, stored: StoredOutcome, tools: Toolbox) -> Metadata:
+    shown: Metadata = {}
+    if stored.stage == "probe":
+        shown |= _probe(stored.result)
+        shown["path"] = dg.MetadataValue.path(_path(media, tools))
+    else:
+        if stored.rows:
+            shown[stored.stage] = stored.rows
+        shown |= {name: value for name, value in stored.result.items() if value != ""}
+        shown |= _first_rows(media, stored, tools)
+    if stored.provenance.model:
+        shown["model"] = stored.provenance.model
+        shown["weights_sha256"] = stored.provenance.weights_sha256
+    return shown
+
+
 def _probe(result: Mapping[str, Json]) -> Metadata:
     probe = Probe.from_json(result)
     shown: Metadata = {"kind": probe.kind.value}
@@ -96,7 +120,30 @@ def _probe(result: Mapping[str, Json]) -> Metadata:
     for name in ("created_at", "camera", "lens"):
         if value := getattr(probe, name):
             shown[name] = value
-    shown["raw"] = dg.MetadataValue.json(
-        {name: value for name, value in probe.to_json().items() if name != "raw"}
-    )
     return shown
+
+
+def _path(media: Media, tools: Toolbox) -> str:
+    """Where the file is, printable also where its name is not UTF-8."""
+    places = tools.catalogue.locations_of([media.media_id])[media.media_id]
+    if not places:
+        return ""
+    uri = places[0].uri
+    if not uri.startswith("file://"):
+        return uri
+    return os.fsencode(uri_to_path(uri)).decode("utf-8", "backslashreplace")
+
+
+def _first_rows(media: Media, stored: StoredOutcome, tools: Toolbox) -> Metadata:
+    """The first rows as a small table; a photograph's one row at 0.0 says nothing."""
+    columns = SHOWN_COLUMNS.get(stored.stage)
+    if not columns or not stored.rows or media.kind is MediaKind.IMAGE:
+        return {}
+    try:
+        table = tools.derived.table(media.media_id, stored.stage)
+    except SchemaMismatch:
+        return {}  # `dam doctor` tells of it; the event must come all the same
+    rows = table.select([name for name in columns if name in table.schema.names])
+    records = [dg.TableRecord(row) for row in rows.slice(0, SHOWN_ROWS).to_pylist()]
+    title = f"first_{len(records)}" if len(records) < stored.rows else "rows"
+    return {title: dg.MetadataValue.table(records)}
