@@ -99,7 +99,7 @@ install_python_packages() {
         "(7 GB in all, most of it torch; a second clone takes them from uv's cache)"
     use_pip_configuration
     export VIRTUAL_ENV=$PWD/$VENV
-    $uv pip sync "${quiet[@]}" --require-hashes --no-build-isolation $LOCK
+    $uv pip sync "${quiet[@]}" --require-hashes --no-build-isolation --compile-bytecode $LOCK
     $uv pip install --quiet --no-deps --no-build-isolation --editable .
 }
 

@@ -40,6 +40,8 @@ def prepare_home(settings: Settings) -> Path:
         ) from error
     os.environ["DAM_HOME"] = str(settings.home)
     os.environ["DAGSTER_HOME"] = str(dagster_folder)
+    # A look at a slow share may outlast the minute that Dagster gives a sensor.
+    os.environ.setdefault("DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS", "300")
     return dagster_folder
 
 

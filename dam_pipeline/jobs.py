@@ -4,6 +4,10 @@ import dagster as dg
 
 from dam_pipeline.stages import STAGES
 
+JOB_TAG = "dam/job"
+PROCESS_TAG = "dam/process"
+"""On a run in the foreground, of `dam ingest` or `dam retry`: the process that it lives in."""
+
 ingest = dg.define_asset_job(
     "ingest",
     selection=dg.AssetSelection.assets(*STAGES),

@@ -8,12 +8,11 @@ import dagster as dg
 from dam_pipeline.catalogue.database import is_alive, this_process
 from dam_pipeline.definitions import build_definitions
 from dam_pipeline.errors import RunBroken
+from dam_pipeline.jobs import JOB_TAG, PROCESS_TAG
 from dam_pipeline.partitions import add_keys, range_tags, run_ranges
 from dam_pipeline.records import Media
 from dam_pipeline.settings import Settings
 
-PROCESS_TAG = "dam/process"
-JOB_TAG = "dam/job"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
 

@@ -15,7 +15,8 @@ from dam_pipeline.assets.media import ORIGINAL
 from dam_pipeline.assets.metadata import describe, version_tags
 from dam_pipeline.catalogue.catalogue import Catalogue
 from dam_pipeline.catalogue.database import is_alive
-from dam_pipeline.launch import PROCESS_TAG, UNFINISHED
+from dam_pipeline.jobs import PROCESS_TAG
+from dam_pipeline.launch import UNFINISHED
 from dam_pipeline.partitions import PARTITIONS, add_keys
 from dam_pipeline.records import Media, StageRow, State
 from dam_pipeline.stages import STAGES

@@ -16,7 +16,7 @@ from dam_pipeline.catalogue.catalogue import open_catalogue
 from dam_pipeline.catalogue.database import this_process
 from dam_pipeline.catalogue.tables import LEASE
 from dam_pipeline.dagster_home import open_instance
-from dam_pipeline.launch import JOB_TAG, PROCESS_TAG
+from dam_pipeline.jobs import JOB_TAG, PROCESS_TAG
 from dam_pipeline.partitions import PARTITIONS
 from dam_pipeline.records import State
 from dam_pipeline.samples.contents import SampleFile

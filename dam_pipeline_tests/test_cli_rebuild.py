@@ -2,14 +2,19 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
 
 from dam_pipeline.catalogue.catalogue import open_catalogue
 from dam_pipeline.dagster_home import open_instance
+from dam_pipeline.definitions import build_definitions
 from dam_pipeline.partitions import PARTITIONS
 from dam_pipeline.samples.contents import SampleFile
 from dam_pipeline.settings import load_settings
@@ -21,16 +26,52 @@ pytestmark = [pytest.mark.slow, pytest.mark.weights]
 INDEXES = ("lancedb", "graph", "dagster")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def library(shared_folder: Path, sample_library: dict[str, SampleFile]) -> Library:
     return processed_library(shared_folder, sample_library)
 
 
-@pytest.fixture
-def own(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
-    copied = library.copy(tmp_path / "home")
-    copied.enter(monkeypatch)
-    return copied
+@dataclass(frozen=True)
+class Rebuilt:
+    """A library before and after its indexes were deleted and rebuilt."""
+
+    library: Library
+    before: dict[str, Any]
+    said: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def rebuilt(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rebuilt]:
+    own = library.copy(tmp_path_factory.mktemp("rebuilt") / "home")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        own.enter(monkeypatch)
+        before = answers(own)
+        forget_indexes(own)
+        done = own.run("rebuild", "--json")
+        assert done.returncode == 0, done.stderr
+        yield Rebuilt(own, before, json.loads(done.stdout))
+
+
+def answers(library: Library) -> dict[str, Any]:
+    """What the commands and Dagster answer of a library."""
+    return {
+        "status": json.loads(dam("status", "--json").stdout),
+        "show": dam_json("show", "interview"),
+        "related": dam_json("related", library.key("memo.flac")),
+        "search": dam_json("search", "fishermen"),
+        **in_dagster(),
+    }
+
+
+def in_dagster() -> dict[str, Any]:
+    with open_instance(load_settings()) as instance:
+        return {
+            "partitions": set(instance.get_dynamic_partitions(PARTITIONS)),
+            "materialized": {
+                stage: set(instance.get_materialized_partitions(dg.AssetKey(stage)))
+                for stage in STAGES
+            },
+        }
 
 
 def forget_indexes(library: Library) -> None:
@@ -40,57 +81,23 @@ def forget_indexes(library: Library) -> None:
         shutil.rmtree(library.home / name)
 
 
-def materialized() -> dict[str, set[str]]:
-    with open_instance(load_settings()) as instance:
-        return {
-            stage: set(instance.get_materialized_partitions(dg.AssetKey(stage))) for stage in STAGES
-        }
+def test_it_says_what_it_restored(rebuilt: Rebuilt) -> None:
+    assert rebuilt.said["media"] == rebuilt.said["partitions"] == len(SAMPLES) + 1
+    assert rebuilt.said["damaged"] == []
 
 
-def partitions() -> list[str]:
-    with open_instance(load_settings()) as instance:
-        return list(instance.get_dynamic_partitions(PARTITIONS))
+def test_the_same_library_is_there_again(rebuilt: Rebuilt) -> None:
+    assert answers(rebuilt.library) == rebuilt.before
 
 
-def rebuild(library: Library) -> dict[str, Any]:
-    done = library.run("rebuild", "--json")
-    assert done.returncode == 0, done.stderr
-    said: dict[str, Any] = json.loads(done.stdout)
-    return said
-
-
-def test_the_same_library_is_there_again(own: Library) -> None:
-    status, shown = json.loads(dam("status", "--json").stdout), dam_json("show", "interview")
-    related = dam_json("related", own.key("memo.flac"))
-    found = dam_json("search", "fishermen")
-    in_dagster, keys = materialized(), partitions()
-    forget_indexes(own)
-    said = rebuild(own)
-    assert said["media"] == said["partitions"] == len(SAMPLES) + 1
-    assert said["damaged"] == []
-    assert json.loads(dam("status", "--json").stdout) == status
-    assert dam_json("show", "interview") == shown
-    assert dam_json("related", own.key("memo.flac")) == related
-    assert dam_json("search", "fishermen") == found
-    assert materialized() == in_dagster
-    assert sorted(partitions()) == sorted(keys)
-
-
-def test_nothing_is_stale_in_dagster_afterwards(own: Library) -> None:
-    from dagster._core.definitions.data_version import CachingStaleStatusResolver
-    from dagster._core.loader import LoadingContextForTest
-
-    from dam_pipeline.definitions import build_definitions
-
-    forget_indexes(own)
-    rebuild(own)
+def test_nothing_is_stale_in_dagster_afterwards(rebuilt: Rebuilt) -> None:
+    key = rebuilt.library.key("interview.mp4")
     with open_instance(load_settings()) as instance:
         resolver = CachingStaleStatusResolver(
             instance=instance,
             asset_graph=build_definitions(load_settings()).resolve_asset_graph(),
             loading_context=LoadingContextForTest(instance),
         )
-        key = own.key("interview.mp4")
         causes = {
             stage: [cause.reason for cause in resolver.get_stale_causes(dg.AssetKey(stage), key)]
             for stage in STAGES
@@ -98,26 +105,26 @@ def test_nothing_is_stale_in_dagster_afterwards(own: Library) -> None:
     assert causes == {stage: [] for stage in STAGES}
 
 
-def test_a_second_rebuild_and_ingest_find_nothing_to_do(own: Library) -> None:
-    forget_indexes(own)
-    rebuild(own)
-    again = rebuild(own)
-    counts = {
-        name: again[name] for name in ("locations", "states", "partitions", "materializations")
-    }
-    assert counts == dict.fromkeys(counts, 0)
-    said = json.loads(own.run("ingest", str(own.originals), "--json").stdout)
+def test_a_second_rebuild_and_ingest_find_nothing_to_do(rebuilt: Rebuilt) -> None:
+    again = dam_json("rebuild")
+    counts = ("locations", "states", "partitions", "materializations")
+    assert [again[name] for name in counts] == [0, 0, 0, 0]
+    said = json.loads(dam("ingest", str(rebuilt.library.originals), "--json").stdout)
     assert (said["new"], said["run_ids"]) == (0, [])
 
 
-def test_a_damaged_file_is_named_and_passed_over(own: Library) -> None:
+def test_a_damaged_file_is_named_and_passed_over(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = library.copy(tmp_path / "home")
+    own.enter(monkeypatch)
     media_id = dam_json("show", "memo")["media_id"]
     folder = own.home / "derived" / media_id[:2] / media_id
     (folder / "media.json").write_text("{")
     forget_indexes(own)
-    done = own.run("rebuild", "--json")
-    said = json.loads(done.stdout)
-    assert done.returncode == 3
+    result = dam("rebuild", "--json")
+    said = json.loads(result.stdout)
+    assert result.exit_code == 3
     assert said["media"] == len(SAMPLES)
     assert len(said["damaged"]) == 1
     assert str(folder / "media.json") in said["damaged"][0]

@@ -24,7 +24,7 @@ from PIL import Image
 
 from dam_pipeline.catalogue.catalogue import open_catalogue
 from dam_pipeline.catalogue.discovery import discover
-from dam_pipeline.launch import PROCESS_TAG
+from dam_pipeline.jobs import PROCESS_TAG
 from dam_pipeline.records import StageRow, State
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from dam_pipeline.jobs import JOB_TAG
 from resources.library import LibraryResource
-from sensors.requests import GRAPH, JOB_TAG, UNDER_WAY, is_ingest_under_way
+from sensors.requests import GRAPH, UNDER_WAY, is_ingest_under_way
 
 INTERVAL_S = 15
 QUIET_S = 10.0

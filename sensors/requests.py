@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from dam_pipeline.jobs import JOB_TAG, PROCESS_TAG
 from dam_pipeline.partitions import (
     ONE_KEY,
     RANGE_START,
@@ -20,8 +21,6 @@ from dam_pipeline.stages.work import Toolbox
 
 INGEST = "ingest"
 GRAPH = "graph"
-JOB_TAG = "dam/job"
-PROCESS_TAG = "dam/process"  # a run in the foreground, of `dam ingest` or `dam retry`
 UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,

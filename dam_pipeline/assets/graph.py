@@ -29,7 +29,7 @@ def media_graph(
             **{f"edges/{kind}": count for kind, count in report.edges.items()},
             **{f"nodes/{kind}": count for kind, count in report.nodes.items()},
             **({"warnings": "\n".join(report.warnings)} if report.warnings else {}),
-            "seconds": report.seconds,
+            "seconds": round(report.seconds, 3),
             "path": dg.MetadataValue.path(str(report.path)),
         }
     )

@@ -40,15 +40,15 @@ class Catalogue:
     """Reads and writes of media and locations; each method is one transaction."""
 
     def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self.states = StageStates(engine)
 
     def add_media(self, media: Iterable[Media]) -> None:
         """Add media that are not known yet; known ones stay as they are."""
         values = [_media_values(one) for one in media]
         if values:
-            statement = insert_or(self._engine, MEDIA).on_conflict_do_nothing()
-            with self._engine.begin() as connection:
+            statement = insert_or(self.engine, MEDIA).on_conflict_do_nothing()
+            with self.engine.begin() as connection:
                 connection.execute(statement, values)
 
     def media(self, media_ids: Sequence[str]) -> dict[str, Media]:
@@ -66,7 +66,7 @@ class Catalogue:
         query = sa.select(MEDIA).order_by(MEDIA.c.partition_key)
         if not superseded:
             query = query.where(MEDIA.c.superseded_by.is_(None))
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return [_media(row) for row in connection.execute(query)]
 
     def find(self, reference: str) -> Media:
@@ -85,7 +85,7 @@ class Catalogue:
             MEDIA.c.media_id.startswith(reference, autoescape=True),
             MEDIA.c.partition_key.startswith(reference, autoescape=True),
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             for condition in (exact, prefix):
                 rows = connection.execute(sa.select(MEDIA).where(condition).limit(6)).all()
                 if len(rows) == 1:
@@ -99,7 +99,7 @@ class Catalogue:
 
     def supersede(self, old_id: str, new_id: str) -> None:
         """Say that the content of `old_id` was replaced by `new_id`, which inherits its asset id."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             asset_id = connection.scalar(
                 sa.select(MEDIA.c.asset_id).where(MEDIA.c.media_id == old_id)
             )
@@ -114,14 +114,14 @@ class Catalogue:
 
     def restore(self, media_id: str) -> None:
         """Say that a superseded content is back at one of its places."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             connection.execute(
                 sa.update(MEDIA).where(MEDIA.c.media_id == media_id).values(superseded_by=None)
             )
 
     def set_sidecar_version(self, media_id: str, version: str) -> None:
         """Note the version of a media's sidecars; another one makes `probe` stale."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             connection.execute(
                 sa.update(MEDIA).where(MEDIA.c.media_id == media_id).values(sidecar_version=version)
             )
@@ -138,7 +138,7 @@ class Catalogue:
                 .where(MEDIA.c.media_id == sa.bindparam("m"))
                 .values({name: sa.bindparam(name) for name in names})
             )
-            with self._engine.begin() as connection:
+            with self.engine.begin() as connection:
                 connection.execute(statement, values)
 
     def put_locations(self, locations: Iterable[Location]) -> None:
@@ -153,15 +153,15 @@ class Catalogue:
             for x in locations
         ]
         if values:
-            statement = insert_or(self._engine, LOCATION)
+            statement = insert_or(self.engine, LOCATION)
             kept = ("uri", "first_seen")
             changed = {c.name: statement.excluded[c.name] for c in LOCATION.c if c.name not in kept}
-            with self._engine.begin() as connection:
+            with self.engine.begin() as connection:
                 connection.execute(statement.on_conflict_do_update(["uri"], set_=changed), values)
 
     def mark_missing(self, uris: Sequence[str]) -> None:
         """Note that places are gone, keeping the moment of the first such note."""
-        with self._engine.begin() as connection:
+        with self.engine.begin() as connection:
             for piece in chunks(uris):
                 connection.execute(
                     sa.update(LOCATION)
@@ -175,16 +175,18 @@ class Catalogue:
         if below:
             folder = LOCATION.c.uri.startswith(below.rstrip("/") + "/", autoescape=True)
             query = query.where(sa.or_(LOCATION.c.uri == below, folder))
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             return [_location(row) for row in connection.execute(query)]
 
     def locations_of(self, media_ids: Sequence[str]) -> dict[str, list[Location]]:
-        """Places by media id, present ones first, the newest first among them."""
+        """Places by media id, present ones first, the one seen first of all first among them."""
         found: dict[str, list[Location]] = {media_id: [] for media_id in media_ids}
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             for piece in chunks(media_ids):
                 query = sa.select(LOCATION).where(LOCATION.c.media_id.in_(piece))
-                for row in connection.execute(query.order_by(LOCATION.c.last_seen.desc())):
+                for row in connection.execute(
+                    query.order_by(LOCATION.c.first_seen, LOCATION.c.uri)
+                ):
                     found[row.media_id].append(_location(row))
         for places in found.values():
             places.sort(key=lambda place: place.missing_since is not None)
@@ -197,14 +199,14 @@ class Catalogue:
         query = sa.select(MEDIA.c.media_id).where(
             MEDIA.c.superseded_by.is_(None), *_conditions(filters)
         )
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             found = set(connection.scalars(query))
         if filters.path:
             found &= {x.media_id for x in self.locations() if _path_fits(x.uri, filters.path)}
         return found
 
     def _select_media(self, column: sa.Column[Any], values: Sequence[str]) -> Iterator[Media]:
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             for piece in chunks(values):
                 for row in connection.execute(sa.select(MEDIA).where(column.in_(piece))):
                     yield _media(row)

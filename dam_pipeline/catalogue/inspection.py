@@ -44,7 +44,7 @@ class Fault:
 
 def dead_leases(catalogue: Catalogue) -> int:
     """How many leases belong to processes of this host that no longer live."""
-    with catalogue._engine.connect() as connection:
+    with catalogue.engine.connect() as connection:
         return sum(not is_alive(owner) for owner in connection.scalars(sa.select(LEASE.c.owner)))
 
 

@@ -39,7 +39,7 @@ def never_run(catalogue: Catalogue, seen_before: str) -> dict[str, str]:
         .where(MEDIA.c.superseded_by.is_(None), ~has_state, is_present)
         .order_by(MEDIA.c.partition_key)
     )
-    with catalogue._engine.connect() as connection:
+    with catalogue.engine.connect() as connection:
         return {row.media_id: row.partition_key for row in connection.execute(query)}
 
 
@@ -67,7 +67,7 @@ def _worked_at(catalogue: Catalogue) -> dict[str, str]:
         .where(STAGE_STATE.c.state.in_(worked))
         .group_by(STAGE_STATE.c.stage)
     )
-    with catalogue._engine.connect() as connection:
+    with catalogue.engine.connect() as connection:
         return {row.stage: row.last for row in connection.execute(query)}
 
 
@@ -86,7 +86,7 @@ def _resumable_rows(catalogue: Catalogue, max_attempts: int) -> Iterator[StageRo
         .join(MEDIA, MEDIA.c.media_id == STAGE_STATE.c.media_id)
         .where(sa.or_(is_blocked, may_be_mended), MEDIA.c.superseded_by.is_(None), is_present)
     )
-    with catalogue._engine.connect() as connection:
+    with catalogue.engine.connect() as connection:
         wanted = {(row.media_id, row.stage) for row in connection.execute(query)}
     for piece in chunks(sorted({media_id for media_id, _stage in wanted})):
         for media_id, rows in catalogue.states.of(piece).items():

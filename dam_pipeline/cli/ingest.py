@@ -89,5 +89,25 @@ def _report(
             f"{found.discovered} files found, {len(found.new)} new, {found.unchanged} unchanged: "
             f"{counts['done']} done, {counts['failed']} failed, {counts['blocked']} blocked."
         )
+        _tell_left_out(found)
         tell_troubles(listings)
     return Exit.SOME_FAILED if is_in_trouble(listings) else Exit.OK
+
+
+def _tell_left_out(found: "Discovery") -> None:
+    for note in found.notes:
+        say(f"note: {note}")
+    if found.waiting:
+        say(f"{len(found.waiting)} files are still being written; ingest them later.")
+    skipped = found.skipped
+    counts = {
+        "hidden": skipped.hidden,
+        "of the system": skipped.system,
+        "excluded": skipped.excluded,
+        "no media": skipped.other,
+        "loops of links": skipped.loops,
+        "not readable": skipped.unreadable,
+    }
+    if skipped.total:
+        words = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        say(f"{skipped.total} entries passed over: {words}.")

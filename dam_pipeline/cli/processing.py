@@ -25,7 +25,7 @@ def process(
     from dam_pipeline.launch import end_lost_runs, quiet_dagster, run_graph, run_media
     from resources.library import LibraryResource, close_libraries
 
-    if not media:
+    if not media and not observed:
         return []
     quiet_dagster()
     by_key = {one.partition_key: one for one in media}
@@ -35,6 +35,8 @@ def process(
         tools = resources.enter_context(LibraryResource(home=str(settings.home)).open())
         end_lost_runs(instance)
         observe_sidecars(instance, observed)
+        if not media:
+            return []
         with bar("processing", len(media) * len(stages or STAGES)) as tell:
             _listen(tools, tell)
             run_ids = list(run_media(settings, instance, by_key, stages))
