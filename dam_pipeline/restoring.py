@@ -12,7 +12,7 @@ import dagster as dg
 
 from dam_pipeline.assets.lineage import ORIGINAL_VERSION, observe_sidecars
 from dam_pipeline.assets.media import ORIGINAL
-from dam_pipeline.assets.metadata import describe, version_tags
+from dam_pipeline.assets.metadata import describe, pointer_tags, version_tags
 from dam_pipeline.catalogue.catalogue import Catalogue
 from dam_pipeline.catalogue.database import is_alive
 from dam_pipeline.jobs import PROCESS_TAG
@@ -22,11 +22,9 @@ from dam_pipeline.records import Media, StageRow, State
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.engine import Finished
 from dam_pipeline.stages.freshness import inputs_of
-from dam_pipeline.stages.stage import Stage
 from dam_pipeline.stages.work import Toolbox
 
 DATA_VERSION = "dagster/data_version"
-INPUT_EVENT_POINTER = "dagster/input_event_pointer"
 BEFORE_ALL = -1  # points before every event: any event of the input is newer
 WITH_RESULT = (State.DONE, State.EMPTY)
 
@@ -98,9 +96,8 @@ def restore_results(
     """Report results as materialisations of no run, in the order given."""
     number = 0
     for stage, group in groupby(unheard, key=lambda one: one.row.stage):
-        results = list(group)
-        pointers = _pointers(instance, STAGES[stage])
-        for one in results:
+        newest_event = instance.event_log_storage.get_maximum_record_id() or BEFORE_ALL
+        for one in group:
             number += 1
             finished = Finished(one.media, stage, one.row, fresh=True)
             instance.report_runless_asset_event(
@@ -108,7 +105,7 @@ def restore_results(
                     stage,
                     partition=one.media.partition_key,
                     metadata=describe(finished, tools),
-                    tags=version_tags(finished) | _pointer_tags(one, pointers),
+                    tags=version_tags(finished) | _pointer_tags(one, newest_event),
                 )
             )
             tell(number, f"{one.media.partition_key} {stage}")
@@ -140,30 +137,12 @@ def _present_inputs(media: Media, rows: Mapping[str, StageRow], stage: str) -> d
     return {name: now.get(name) == version for name, version in rows[stage].inputs.items()}
 
 
-def _pointers(instance: dg.DagsterInstance, stage: Stage) -> dict[str, Mapping[str, int]]:
-    """Storage ids of the newest event of each partition, of each asset that a stage is made from."""
-    materialized = dg.DagsterEventType.ASSET_MATERIALIZATION
-    found = {
-        name: instance.get_latest_storage_id_by_partition(dg.AssetKey(name), materialized)
-        for name in (*stage.inputs, *stage.enrichments)
-    }
-    if not found:
-        observed = dg.DagsterEventType.ASSET_OBSERVATION
-        found["original"] = instance.get_latest_storage_id_by_partition(ORIGINAL, observed)
-    return found
-
-
-def _pointer_tags(one: Unheard, pointers: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
-    """Tags that say which events of its inputs a result was made from.
-
-    Dagster takes a result for stale when an input has a newer event of another version.
-    """
-    key = one.media.partition_key
+def _pointer_tags(one: Unheard, newest_event: int) -> dict[str, str]:
+    """As `pointer_tags`, but an input that has changed since has only newer events."""
+    tags = pointer_tags(one.row.stage, newest_event)
+    changed = tuple(f"/{name}" for name, fits in one.is_made_from_present.items() if not fits)
     return {
-        f"{INPUT_EVENT_POINTER}/{name}": str(
-            ids.get(key, BEFORE_ALL) if one.is_made_from_present.get(name) else BEFORE_ALL
-        )
-        for name, ids in pointers.items()
+        tag: str(BEFORE_ALL) if tag.endswith(changed) else pointer for tag, pointer in tags.items()
     }
 
 

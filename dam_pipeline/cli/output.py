@@ -1,5 +1,6 @@
 """How commands speak: JSON alone on standard output, words and bars on standard error."""
 
+import errno
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -92,6 +93,11 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
             code = Exit.USAGE
         except DamError as error:
             say(f"dam: {error}")
+            code = Exit.ERROR
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever read our output has gone: typer ends quietly
+            say(f"dam: {error}. `dam doctor` looks at the home, its disk and its permissions.")
             code = Exit.ERROR
         except KeyboardInterrupt:
             say("dam: stopped. What was finished is kept; run the same command to go on.")

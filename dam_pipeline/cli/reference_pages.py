@@ -205,10 +205,11 @@ def _catalogue() -> Iterator[str]:
         rows = [
             (
                 f"`{column.name}`",
-                TYPES.get(str(column.type).lower(), str(column.type)),
+                "float64" if kind == "float" else TYPES.get(kind, kind.upper()),
                 "key" if column.primary_key else "may be null" if column.nullable else "",
             )
             for column in table.columns
+            for kind in [str(column.type).lower()]
         ]
         yield f"### `{table.name}`"
         yield _table(("column", "type", ""), rows)

@@ -1,6 +1,7 @@
 """`dam related`: which other files a file has to do with."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,9 @@ from dam_pipeline.cli.wording import place, span
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.records import Json
 from dam_pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    from dam_pipeline.graph.read import Related
 
 
 @command
@@ -41,24 +45,28 @@ def run(
         ]
     if as_json:
         print_json([one.to_json() for one in found])
-    elif not found:
-        say(f"Nothing is related to {asked.partition_key}.")
+    elif found:
+        _print(found)
     else:
-        table(
-            ("how", "weight", "here", "there", "evidence", "file"),
-            [
-                (
-                    one.kind,
-                    f"{one.weight:.2f}",
-                    span(one.start_s, one.end_s),
-                    span(one.other_start_s, one.other_end_s),
-                    _evidence(one.evidence),
-                    place(one.other_uri),
-                )
-                for one in found
-            ],
-        )
+        say(f"Nothing is related to {asked.partition_key}.")
     return Exit.OK
+
+
+def _print(found: Sequence["Related"]) -> None:
+    table(
+        ("how", "weight", "here", "there", "evidence", "file"),
+        [
+            (
+                one.kind,
+                f"{one.weight:.2f}",
+                span(one.start_s, one.end_s),
+                span(one.other_start_s, one.other_end_s),
+                _evidence(one.evidence),
+                place(one.other_uri),
+            )
+            for one in found
+        ],
+    )
 
 
 def _evidence(evidence: Json) -> str:

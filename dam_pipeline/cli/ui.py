@@ -74,12 +74,19 @@ def run(
     prepare_home(settings)
     if host not in LOOPBACK:
         say(f"dam: whoever reaches {host} can see the library and start runs. There is no login.")
-    with _signals_interrupt(), ExitStack() as children:
-        servers = _start(settings, host, children)
+    with _signals_interrupt():
+        _serve(settings, host, _has_screen() if browser is None else browser, as_json)
+    return Exit.OK
+
+
+def _serve(settings: Settings, host: str, with_browser: bool, as_json: bool) -> None:
+    """Run both servers until one ends (raises DamError) or somebody stops them."""
+    with ExitStack() as children:
         try:
+            servers = _start(settings, host, children)
             _wait_until_up(servers)
             _tell(servers, as_json)
-            if _has_screen() if browser is None else browser:
+            if with_browser:
                 import webbrowser
 
                 webbrowser.open(servers[0].url)
@@ -87,7 +94,6 @@ def run(
             _watch(servers)
         except KeyboardInterrupt:
             say("dam: stopping …")
-    return Exit.OK
 
 
 def _check_ports(settings: Settings, host: str) -> None:

@@ -16,7 +16,8 @@ from dam_pipeline.models.dlib_faces import dlib_space, open_dlib
 from dam_pipeline.models.facenet import facenet_space, open_facenet
 from dam_pipeline.models.joining import joined_found
 from dam_pipeline.models.known import Form, Kind
-from dam_pipeline.models.locate import Found, locate
+from dam_pipeline.models.locate import Found
+from dam_pipeline.models.locate import locate as find_weights
 from dam_pipeline.models.minilm import open_minilm
 from dam_pipeline.models.voice import Progress, Transcript
 from dam_pipeline.models.whisper_faster import open_faster
@@ -103,25 +104,25 @@ _IDENTIFIED: tuple[Kind, ...] = ("image_text", "face", "speech")
 
 def open_image_text(settings: Settings) -> ImageTextModel:
     """The image-text model of the settings, resident."""
-    found = locate(settings, "image_text")
+    found = find_weights(settings, "image_text")
     return _IMAGE_TEXT[found.form](found, settings)
 
 
 def open_face(settings: Settings) -> FaceModel:
     """The face model of the settings, resident."""
-    found = locate(settings, "face")
+    found = find_weights(settings, "face")
     return _FACE[found.form](found, settings)
 
 
 def open_speech(settings: Settings) -> SpeechModel:
     """The speech model of the settings, resident; joins weights that come in parts."""
-    found = joined_found(locate(settings, "speech"), settings)
+    found = joined_found(find_weights(settings, "speech"), settings)
     return _SPEECH[found.form](found, settings)
 
 
 def open_sentence(settings: Settings) -> SentenceModel:
     """The sentence model of the settings, resident."""
-    found = locate(settings, "sentence")
+    found = find_weights(settings, "sentence")
     return _SENTENCE[found.form](found, settings)
 
 
@@ -138,13 +139,13 @@ def spaces(settings: Settings) -> dict[str, Space | None]:
     found: dict[str, Space | None] = {}
     for kind in ("image_text", "face"):
         ref = _identify(settings, kind)
-        found[kind] = _space(locate(settings, kind), ref, settings) if ref else None
+        found[kind] = _space(find_weights(settings, kind), ref, settings) if ref else None
     return found
 
 
 def _identify(settings: Settings, kind: Kind) -> ModelRef | None:
     try:
-        found = locate(settings, kind)
+        found = find_weights(settings, kind)
     except (WeightsMissing, WeightsMismatch):
         return None
     return found.ref(settings)

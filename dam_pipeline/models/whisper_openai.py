@@ -20,7 +20,10 @@ from dam_pipeline.settings import Settings
 if TYPE_CHECKING:
     import torch
 
-BEAM = 5  # as in OpenAI's command line
+# The likeliest word is taken at each step, as the package does by itself. Measured on 14 s of speech
+# and real base weights, CPU seconds: 19, with five beams (its command line's way) 54 and the same
+# words; `whisper_faster` took 2.8.
+BEAMS = None
 SEED = 1  # of the tries at higher temperature, so that the same sound gives the same text
 
 
@@ -57,7 +60,7 @@ class OpenAiWhisper:
             self._model,
             sound,
             language=language or None,
-            beam_size=BEAM,
+            beam_size=BEAMS,
             word_timestamps=True,
             condition_on_previous_text=False,
             fp16=self._device.type != "cpu",

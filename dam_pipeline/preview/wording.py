@@ -23,10 +23,9 @@ def size(size_bytes: int) -> str:
 
 def place(uri: str) -> str:
     """An address as a person reads it: the path of a local file, printable in every case."""
-    if not uri.startswith("file://"):
-        return printable(uri)
-    raw = unquote_to_bytes(uri.removeprefix("file://"))
-    return printable(raw.decode("utf-8", "backslashreplace"))
+    raw = unquote_to_bytes(uri.removeprefix("file://")) if uri.startswith("file://") else None
+    text = uri if raw is None else raw.decode("utf-8", "backslashreplace")
+    return printable(text).replace("\n", "\\n")
 
 
 def printable(text: str) -> str:
