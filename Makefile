@@ -8,7 +8,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PYTHON
 
-.PHONY: help setup demo test dev lint check bench lock clean
+.PHONY: help setup demo test dev lint check docs bench lock clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -36,6 +36,9 @@ lint: setup ## Check format, style, types and the import contracts
 	@$(BIN)/lint-imports
 
 check: lint test ## All that must hold before a change lands: lint and test
+
+docs: setup ## Write the reference pages anew from settings, commands and schemas
+	@$(BIN)/python -m dam_pipeline.cli.reference_pages docs/reference
 
 bench: export DAM_PROFILE := bundled
 bench: setup ## Run the benchmarks, each of which answers one question

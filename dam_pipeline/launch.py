@@ -14,6 +14,7 @@ from dam_pipeline.records import Media
 from dam_pipeline.settings import Settings
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+INTERRUPTED = "DagsterExecutionInterruptedError"  # what Dagster makes of Ctrl-C in a step
 UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
 
 
@@ -58,13 +59,15 @@ def run_graph(settings: Settings, instance: dg.DagsterInstance) -> str:
 
 
 def _check_ended_well(result: dg.ExecuteInProcessResult) -> None:
-    """Raise RunBroken for a run that failed of anything but its files."""
+    """Raise RunBroken for a run that failed of anything but its files, KeyboardInterrupt on Ctrl-C."""
     if result.success:
         return
     for event in result.get_step_failure_events():
         failure = event.step_failure_data
         if failure.user_failure_data is None:
             error = failure.error.cause or failure.error if failure.error else None
+            if error and error.cls_name == INTERRUPTED:
+                raise KeyboardInterrupt
             raise RunBroken(
                 f"Run {result.run_id} broke off: {error.message.strip() if error else 'unknown'}. "
                 "What was finished is kept; `dam ui` shows its log. Run the command again."

@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     keyframes_per_minute: int = Field(20, ge=1, description="Most keyframes kept in a minute.")
     keyframe_px: int = Field(1280, ge=224, description="Longest side of a stored keyframe.")
     poster_px: int = Field(640, ge=64, le=700, description="Longest side of a poster.")
-    face_confidence: float = Field(0.9, ge=0, le=1, description="Least confidence of a face.")
+    face_confidence: float = Field(0.95, ge=0, le=1, description="Least confidence of a face.")
     speech: bool = Field(True, description="Whether speech is transcribed at all.")
     speech_language: str = Field("", description="Language code of the speech; empty: detected.")
     speech_window_s: float = Field(600.0, gt=10, description="Longest piece given to the model.")

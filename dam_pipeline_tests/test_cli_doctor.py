@@ -119,7 +119,7 @@ def test_leftovers_of_dead_processes_are_deleted_and_those_of_living_ones_kept(
 
 def test_a_lease_of_a_killed_process_is_deleted(own: Library) -> None:
     host = this_process().split("/")[0]
-    with open_catalogue(own.home) as catalogue, catalogue._engine.begin() as connection:
+    with open_catalogue(own.home) as catalogue, catalogue.engine.begin() as connection:
         values = {"media_id": "0" * 32, "stage": "probe", "run_id": "run", "expires_at": 9e12}
         connection.execute(sa.insert(LEASE), {**values, "owner": f"{host}/{dead_process()}/1"})
     assert_mended("leases")
@@ -127,13 +127,13 @@ def test_a_lease_of_a_killed_process_is_deleted(own: Library) -> None:
 
 def test_a_result_that_cannot_be_read_is_forgotten_and_made_again(own: Library) -> None:
     folder = folder_of(own, "memo.flac")
-    (folder / "transcript.json").write_text("{")
-    (folder_of(own, "reel.mp4") / "keyframes.parquet").write_bytes(b"no table")
-    assert "cannot be read" in wrong()["derived files"]["text"]
+    (folder / "checksum.json").write_text("{")
+    (folder_of(own, "reel.mp4") / "scenes.parquet").write_bytes(b"no table")
+    assert "2 results cannot be read" in wrong()["derived files"]["text"]
     dam("doctor", "--repair")
     done = own.run("ingest", str(own.originals), "--json")
     assert json.loads(done.stdout)["run_ids"]
-    assert json.loads((folder / "transcript.json").read_text())["state"] == "done"
+    assert json.loads((folder / "checksum.json").read_text())["state"] == "done"
     assert wrong() == {}
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from dam_pipeline.catalogue.catalogue import open_catalogue
-from dam_pipeline.preview import wording
+from dam_pipeline.preview import pages, wording
 from dam_pipeline.preview.pictures import placeholder
 from dam_pipeline.preview.server import create_app
 from dam_pipeline.records import Location, Media, MediaKind, State
@@ -148,8 +148,9 @@ def test_names_are_shown_and_never_taken_as_markup(dam_home: Path) -> None:
         catalogue.add_media([media])
         catalogue.put_locations([Location(uri, media.media_id, 1, 1)])
     with served() as client:
-        for path in ("/", f"/media/{media.partition_key}", "/search?q=<script>"):
-            text = page(client, path)
+        sought = pages.search("<script>", [], ["<script>"])
+        for path in ("/", f"/media/{media.partition_key}", None):
+            text = page(client, path) if path else sought
             assert "<script" not in text
             assert "&lt;script&gt;" in text
         assert r"/films/&lt;script&gt;\xff.mov" in page(client, f"/media/{media.media_id}")

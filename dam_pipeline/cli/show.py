@@ -73,9 +73,7 @@ def dossier(tools: "Toolbox", listing: "Listing", *, vectors: bool = False) -> d
     folder = derived.folder(media_id).relative_to(derived.root.parent)
     for keyframe in document["keyframes"]:
         keyframe["path"] = (folder / Path(keyframe["path"])).as_posix()
-    document["provenance"] = {
-        stage: _provenance(one.provenance) for stage, one in outcomes.items() if one
-    }
+    document["provenance"] = {stage: _provenance(one.provenance) for stage, one in settled.items()}
     if sha256 := "checksum" in settled and settled["checksum"].result.get("sha256"):
         document["sha256"] = sha256
     return document

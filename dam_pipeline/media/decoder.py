@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -230,7 +231,8 @@ class Decoder:
             child.wait()
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
-                    _close(pipe)
+                    with suppress(BrokenPipeError):
+                        pipe.close()
         if self._errors is not None:
             self._errors.close()
             self._errors = None
@@ -291,10 +293,3 @@ def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     if pipe is None:
         raise ConfigurationError("The decoder was started without pipes; start it again.")
     return pipe
-
-
-def _close(pipe: IO[bytes]) -> None:
-    try:
-        pipe.close()
-    except BrokenPipeError:
-        return

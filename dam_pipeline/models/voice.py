@@ -24,7 +24,7 @@ PAD_S = 0.2  # kept on both sides of a span, so that first and last sounds are n
 ONSET_S = 0.05  # a word begins at most this long before the gate heard anything
 JOIN_S = 1.0  # silence put around and between the spans of a window
 SPLIT_S = 1.0  # a pause of this length within one heard sentence makes two segments
-_GATE_SHARE = 0.1  # of the progress; measured: the gate costs 2% to 10% of the recogniser
+_GATE_SHARE = 0.1  # of the progress that is reported
 
 
 @dataclass(frozen=True, slots=True)

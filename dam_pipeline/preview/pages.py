@@ -9,7 +9,6 @@ from dam_pipeline.preview import wording
 from dam_pipeline.preview.library import Card, Dossier
 from dam_pipeline.preview.searching import Found, Relation
 from dam_pipeline.records import State
-from dam_pipeline.settings import Settings
 
 STATES_SHOWN = (State.DONE, State.FAILED, State.BLOCKED, State.RUNNING, State.STALE, State.NEVER)
 
@@ -22,16 +21,13 @@ def grid(cards: Sequence[Card], state: str, page: int, per_page: int, total: int
     )
 
 
-def search(
-    text: str, hits: Sequence[tuple[Found, Card]], warnings: Sequence[str], problem: str = ""
-) -> str:
+def search(text: str, hits: Sequence[tuple[Found, Card]], warnings: Sequence[str]) -> str:
     """What a search has found."""
-    return _page("search.html", query=text, hits=hits, warnings=warnings, problem=problem)
+    return _page("search.html", query=text, hits=hits, warnings=warnings)
 
 
-def media(dossier: Dossier, related: Sequence[Relation], settings: Settings) -> str:
-    """All that is known of one file."""
-    dagster = f"http://127.0.0.1:{settings.port}" if settings.port else ""
+def media(dossier: Dossier, related: Sequence[Relation], dagster: str) -> str:
+    """All that is known of one file; `dagster` is the address of the UI, for links."""
     card = dossier.card
     return _page(
         "media.html",

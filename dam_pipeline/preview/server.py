@@ -125,7 +125,7 @@ def _search(request: Request) -> Response:
 def _media(request: Request) -> Response:
     dossier = request.app.state.library.dossier(_known(request))
     related = request.app.state.finder.related(dossier.card.media)
-    return HTMLResponse(pages.media(dossier, related, request.app.state.settings))
+    return HTMLResponse(pages.media(dossier, related, _dagster_address(request)))
 
 
 def _poster(request: Request) -> Response:
@@ -156,6 +156,13 @@ def _face(request: Request) -> Response:
 
 def _health(_request: Request) -> Response:
     return JSONResponse({"ok": True})
+
+
+def _dagster_address(request: Request) -> str:
+    """The Dagster UI on the host by which this server was reached."""
+    host = request.url.hostname or LOOPBACK[0]
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{request.app.state.settings.port}"
 
 
 def _known(request: Request) -> Media:
