@@ -16,11 +16,12 @@ from PIL import Image
 from dam_pipeline.models.dlib_faces import CHIP_PADDING, CHIP_PX
 from dam_pipeline.models.locate import DLIB_LANDMARKS, DLIB_RECOGNISER, package_path
 from dam_pipeline.models.mtcnn import MIN_FACE_PX, THRESHOLDS
+from dam_pipeline.settings import Settings
 
 CLIP_BATCH = 32
 FACE_BATCH = 8
 DRAFT_PX = 448  # as facts/media_ml.md has it: twice what CLIP looks at
-LEAST_CONFIDENCE = 0.9
+LEAST_CONFIDENCE = Settings.model_fields["face_confidence"].default
 
 
 def decode_clips(paths: Sequence[Path], threads: int) -> None:

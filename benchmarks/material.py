@@ -101,7 +101,9 @@ def make_full_size_clip(folder: Path) -> Path:
     """
     import torch
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     torch.manual_seed(0)
     CLIPModel(CLIPConfig()).save_pretrained(folder)
     CLIPImageProcessor().save_pretrained(folder)

@@ -10,7 +10,8 @@ Each message says what happened (the file, the value) and what to do. Retryable 
     │   └── MassDisappearance
     ├── MediaError
     │   ├── UnreadableMedia
-    │   └── UnsupportedMedia
+    │   ├── UnsupportedMedia
+    │   └── ResultRejected
     ├── ModelError
     │   ├── WeightsMissing       (blocks)
     │   ├── WeightsMismatch      (blocks)
@@ -70,6 +71,10 @@ class UnreadableMedia(MediaError):
 
 class UnsupportedMedia(MediaError):
     """The file is whole, but of a kind that is not read here."""
+
+
+class ResultRejected(MediaError):
+    """A quality gate found a stage's result on this file broken."""
 
 
 class ModelError(DamError):

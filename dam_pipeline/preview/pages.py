@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import Environment, PackageLoader, pass_environment
 
 from dam_pipeline.preview import wording
 from dam_pipeline.preview.library import Card, Dossier
@@ -51,6 +51,14 @@ def _page(name: str, **values: Any) -> str:
     return _TEMPLATES.get_template(name).render(states=STATES_SHOWN, **values)
 
 
+@pass_environment
+def _span(environment: Environment, one: object, side: str = "") -> str:
+    """The stretch of a row or record as `m:ss–m:ss`; nothing for a photograph."""
+    start_s: Any = environment.getitem(one, f"{side}start_s")
+    end_s: Any = environment.getitem(one, f"{side}end_s")
+    return f"{wording.clock(start_s)}–{wording.clock(end_s)}" if end_s > start_s else ""
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("dam_pipeline.preview"),
@@ -61,6 +69,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "clock": wording.clock,
+        "span": _span,
         "size": wording.size,
         "place": wording.place,
     }

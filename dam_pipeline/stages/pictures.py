@@ -1,33 +1,80 @@
 """Keyframe pictures of many files as one stream, so that models get full batches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from PIL import Image
 
 from dam_pipeline.errors import SchemaMismatch
 from dam_pipeline.records import Json
-from dam_pipeline.stages.work import Work
+from dam_pipeline.stages.outcome import Outcome
+from dam_pipeline.stages.stage import RunBatch
+from dam_pipeline.stages.visual_pass import NO_PICTURE
+from dam_pipeline.stages.work import Toolbox, Work
+
+Row = dict[str, Json]
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One keyframe: whose, which row, and its pixels (h, w, 3) uint8 RGB."""
+    """One keyframe: whose (its place among the files), its row and number, and its pixels.
+
+    `pixels` are (h, w, 3) uint8 RGB.
+    """
 
     work: int
-    row: dict[str, Json]
+    row: Row
     index: int
     pixels: np.ndarray
 
+    @property
+    def place(self) -> Row:
+        """The columns by which a row of results says which keyframe it is of."""
+        times = {name: self.row[name] for name in ("time_s", "start_s", "end_s")}
+        return {"keyframe": self.index, **times}
 
-def picture_batches(
-    works: Sequence[Work], size: int, failures: dict[int, SchemaMismatch]
-) -> Iterator[list[Picture]]:
-    """Lists of at most `size` pictures over all the files in order; never more in memory.
 
-    A file with a missing or damaged picture gets an entry in `failures`, by its place in `works`.
+def where_pictures(run: RunBatch) -> RunBatch:
+    """A batch function that leaves files without keyframes out; these are `empty`."""
+
+    def run_all(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
+        seen = [work for work in works if work.has_rows("keyframes")]
+        found = dict(zip(seen, run(seen, tools), strict=True)) if seen else {}
+        for work in works:
+            yield found[work] if work in found else Outcome.empty(NO_PICTURE)
+
+    return run_all
+
+
+def rows_of_pictures(
+    works: Sequence[Work], size: int, describe: Callable[[list[Picture]], list[list[Row]]]
+) -> list[list[Row] | SchemaMismatch]:
+    """The rows that `describe` gives for each picture, gathered by file.
+
+    `describe` is handed at most `size` pictures, across files. A file with a missing or damaged
+    picture gets the error instead of rows.
     """
+    rows: list[list[Row] | SchemaMismatch] = [[] for _ in works]
+    for batch in _batches(works, size, rows):
+        for picture, found in zip(batch, describe(batch), strict=True):
+            mine = rows[picture.work]
+            if isinstance(mine, list):
+                mine.extend(found)
+    return rows
+
+
+def table_of(rows: list[Row] | SchemaMismatch, schema: pa.Schema) -> pa.Table:
+    """The table of a file's rows; raises the error that stands in their place."""
+    if isinstance(rows, SchemaMismatch):
+        raise rows
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _batches(
+    works: Sequence[Work], size: int, results: list[list[Row] | SchemaMismatch]
+) -> Iterator[list[Picture]]:
     batch: list[Picture] = []
     for number, work in enumerate(works):
         try:
@@ -37,7 +84,7 @@ def picture_batches(
                     yield batch
                     batch = []
         except SchemaMismatch as error:
-            failures[number] = error
+            results[number] = error
     if batch:
         yield batch
 

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from dam_pipeline import schemas
 from dam_pipeline.records import State
+from dam_pipeline.stages.gates import uncovered_s
 from dam_pipeline.stages.outcome import Outcome, partial_reason
 from dam_pipeline.stages.stage import Stage, each
 from dam_pipeline.stages.visual_pass import NO_PICTURE, look_at
@@ -17,7 +18,11 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
         return Outcome.empty(NO_PICTURE)
     look = look_at(work, tools)
     table = pa.Table.from_pylist([asdict(shot) for shot in look.shots], schema=schemas.SHOTS)
-    result = {"frames": look.frames, "duration_s": look.duration_s}
+    result = {
+        "frames": look.frames,
+        "duration_s": look.duration_s,
+        "uncovered_s": uncovered_s(look.shots, look.duration_s),
+    }
     return Outcome(State.DONE, partial_reason(look.partial), result=result, table=table)
 
 

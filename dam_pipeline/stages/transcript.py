@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from dam_pipeline import schemas
 from dam_pipeline.records import State
+from dam_pipeline.stages.gates import check_order
 from dam_pipeline.stages.outcome import Outcome, partial_reason
 from dam_pipeline.stages.stage import Stage, each
 from dam_pipeline.stages.work import Toolbox, Work
@@ -33,6 +34,7 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
     if not transcript.segments:
         reason = "; ".join(filter(None, ("no speech found", partial)))
         return Outcome.empty(reason, model=model.ref)
+    check_order(transcript.segments)
     table = pa.Table.from_pylist([asdict(s) for s in transcript.segments], schemas.TRANSCRIPT)
     result = {"language": transcript.language, "speech_s": transcript.speech_s}
     return Outcome(
