@@ -1,5 +1,6 @@
 """The library of a home, opened once a process so that models stay loaded between runs."""
 
+import atexit
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -32,6 +33,10 @@ def close_libraries() -> None:
     """Close what is open in this process; the next `open` starts afresh."""
     _toolbox.cache_clear()
     _OPEN.close()
+
+
+# A run's process ends without a word to us: its scratch files and its decoder child go with it.
+atexit.register(close_libraries)
 
 
 @cache

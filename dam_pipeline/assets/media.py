@@ -106,14 +106,14 @@ class _Reporter:
         self._context = context
         self._tools = tools
         self._stage = ""
-        self._newest_event = 0
+        self._newest_event = -1
 
     def report(self, finished: Finished) -> None:
         """Log a finished (file, stage)."""
         if finished.stage != self._stage:
             # The stage's inputs were all logged before its first file: one look serves a group.
             storage = self._context.instance.event_log_storage
-            self._newest_event = storage.get_maximum_record_id() or 0
+            self._newest_event = storage.get_maximum_record_id() or -1
             self._stage = finished.stage
         self._context.log_event(
             dg.AssetMaterialization(

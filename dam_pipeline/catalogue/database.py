@@ -22,12 +22,12 @@ def open_database(path: Path) -> sa.Engine:
 
     Raises StoreUnavailable when it cannot be opened or written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
     sa.event.listen(engine, "connect", _set_pragmas)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         _migrate(engine)
-    except sa.exc.SQLAlchemyError as error:
+    except (OSError, sa.exc.SQLAlchemyError) as error:
         raise StoreUnavailable(
             f"The catalogue {path} cannot be opened: {error}. Check the disk and the permissions; "
             "if the file is damaged, move it away and run `dam rebuild`."
