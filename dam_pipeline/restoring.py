@@ -50,8 +50,8 @@ def missing_keys(instance: dg.DagsterInstance, catalogue: Catalogue) -> list[str
 
 
 def by_age(catalogue: Catalogue) -> list[Media]:
-    """All media in the order in which they were first seen anywhere, then of their keys."""
-    media = catalogue.all_media(superseded=True)
+    """Present media in the order in which they were first seen anywhere, then of their keys."""
+    media = catalogue.all_media()
     places = catalogue.locations_of([one.media_id for one in media])
 
     def age(one: Media) -> tuple[str, str]:
@@ -116,7 +116,7 @@ def restore_observations(instance: dg.DagsterInstance, catalogue: Catalogue) -> 
     heard = _versions(instance, ORIGINAL, dg.DagsterEventType.ASSET_OBSERVATION)
     unheard = [
         one
-        for one in catalogue.all_media(superseded=True)
+        for one in catalogue.all_media()
         if heard.get(one.partition_key, ORIGINAL_VERSION)
         != (one.sidecar_version or ORIGINAL_VERSION)
     ]

@@ -12,12 +12,13 @@ from dagster._core.storage.partition_status_cache import (
     get_and_update_asset_status_cache_value,
 )
 
-from dam_pipeline.assets.lineage import observe_sidecars
+from dam_pipeline.assets.lineage import observe_sidecars, tell_dagster
 from dam_pipeline.catalogue.discovery import discover
 from dam_pipeline.dagster_home import open_instance
 from dam_pipeline.definitions import build_definitions
 from dam_pipeline.jobs import PROCESS_TAG
 from dam_pipeline.launch import end_lost_runs, run_graph, run_media
+from dam_pipeline.partitions import add_keys
 from dam_pipeline.records import Media
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES
@@ -162,6 +163,27 @@ def test_a_new_sidecar_makes_the_probe_stale_and_nothing_else(
         assert stored.result["title"] == "Harbour at dawn"
         rows = tools.catalogue.states.of([media_id])[media_id]
         assert rows["shots"].run_id != rows["probe"].run_id
+
+
+def test_a_superseded_file_is_no_partition_any_more_and_its_content_can_come_back(
+    settings: Settings, instance: dg.DagsterInstance, originals: Path
+) -> None:
+    bad = originals / "c.mp4"
+    keys = [find(settings, originals)["c.mp4"].partition_key]
+    encode(originals / "c2.mp4", shots([30]))
+    before = bad.read_bytes()
+    with LibraryResource(home=str(settings.home)).open() as tools:
+
+        def look() -> set[str]:
+            found = discover([originals], tools.catalogue, tools.derived, tools.settings)
+            tell_dagster(instance, found)
+            return set(instance.get_dynamic_partitions("media"))
+
+        add_keys(instance, keys)
+        bad.write_bytes((originals / "c2.mp4").read_bytes() + b"more")
+        assert keys[0] not in look()
+        bad.write_bytes(before)
+        assert keys[0] in look()
 
 
 def test_a_run_whose_process_was_killed_is_ended(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from dam_pipeline.assets.lineage import observe_sidecars
+from dam_pipeline.assets.lineage import tell_dagster
 from dam_pipeline.catalogue.pending_work import never_run
 from dam_pipeline.catalogue.registry import Source, list_sources
 from dam_pipeline.catalogue.watching import Afoot, Watched, watch
@@ -82,7 +82,7 @@ def unstarted(
 def _requests(
     instance: dg.DagsterInstance, tools: Toolbox, watched: Watched, unstarted_after_s: float
 ) -> list[dg.RunRequest]:
-    observe_sidecars(instance, [m for m in watched.new if m.sidecar_version] + watched.sidecars)
+    tell_dagster(instance, watched)
     fresh = {m.media_id: m for m in watched.new}
     known = [*watched.sidecars, *watched.returned]
     wanted = fresh | {m.media_id: m for m in due(tools, known)}

@@ -45,6 +45,7 @@ class Discovery:
     new: tuple[Media, ...] = ()
     sidecars: tuple[Media, ...] = ()
     returned: tuple[Media, ...] = ()
+    superseded: tuple[Media, ...] = ()
     unchanged: int = 0
     waiting: tuple[str, ...] = ()
     skipped: SkipCounts = field(default_factory=SkipCounts)
@@ -85,6 +86,7 @@ class _Given:
     new: list[Media] = field(default_factory=list)
     sidecars: list[Media] = field(default_factory=list)
     returned: list[Media] = field(default_factory=list)
+    superseded: list[Media] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     skipped: SkipCounts = field(default_factory=SkipCounts)
     media: list[MediaAt] = field(default_factory=list)
@@ -94,6 +96,7 @@ class _Given:
         self.new.extend(registered.new)
         self.sidecars.extend(registered.sidecars)
         self.returned.extend(registered.returned)
+        self.superseded.extend(registered.superseded)
         self.notes.extend(registered.notes)
 
     def take_media(self, listing: Listing, catalogue: Catalogue) -> None:
@@ -109,6 +112,7 @@ class _Given:
             new=tuple(self.new),
             sidecars=tuple(self.sidecars),
             returned=tuple(self.returned),
+            superseded=tuple(self.superseded),
             unchanged=self.discovered - len(self.new) - len(self.waiting),
             waiting=tuple(self.waiting),
             skipped=self.skipped,

@@ -22,12 +22,13 @@ class Registered:
 
     `new` media, in the order of their addresses, are to become partitions and to be run. `sidecars`
     are media whose `probe` is stale now; `returned` are known media at a new place or back at an
-    old one. `notes` are sentences for people.
+    old one; `superseded` ones have a successor now. `notes` are sentences for people.
     """
 
     new: tuple[Media, ...] = ()
     sidecars: tuple[Media, ...] = ()
     returned: tuple[Media, ...] = ()
+    superseded: tuple[Media, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -185,6 +186,7 @@ class _Books:
             new=tuple(self._media[media_id] for media_id in self._new),
             sidecars=tuple(self._media[media_id] for media_id in self._sidecars),
             returned=tuple(self._media[media_id] for media_id in sorted(returned)),
+            superseded=tuple(self._media[old_id] for old_id, _new_id in self._superseded),
             notes=tuple(self._notes()),
         )
 

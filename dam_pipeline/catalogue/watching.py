@@ -46,6 +46,7 @@ class Watched:
     new: list[Media] = field(default_factory=list)
     sidecars: list[Media] = field(default_factory=list)
     returned: list[Media] = field(default_factory=list)
+    superseded: list[Media] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     files: int = 0
@@ -57,6 +58,7 @@ class Watched:
         self.new.extend(registered.new)
         self.sidecars.extend(registered.sidecars)
         self.returned.extend(registered.returned)
+        self.superseded.extend(registered.superseded)
         self.notes.extend(registered.notes)
 
 

@@ -54,8 +54,7 @@ def run(
             for one in list_media(tools, media)
             if due_stages(one.rows, one.verdicts, settings.max_attempts)
         ]
-        observed = [one for one in found.new if one.sidecar_version] + list(found.sidecars)
-        run_ids = process(settings, due, observed=observed)
+        run_ids = process(settings, due, found=found)
         listings = list_media(tools, media_below(tools.catalogue, [str(path) for path in paths]))
     return _report(found, listings, run_ids, as_json)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from dam_pipeline.cli.output import bar, say
 from dam_pipeline.records import Media
@@ -9,23 +10,26 @@ from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.work import Toolbox
 
+if TYPE_CHECKING:
+    from dam_pipeline.catalogue.discovery import Discovery
+
 
 def process(
     settings: Settings,
     media: Sequence[Media],
     stages: Sequence[str] | None = None,
-    observed: Sequence[Media] = (),
+    found: "Discovery | None" = None,
 ) -> list[str]:
     """Run these media through Dagster in this process, then the graph; returns the run ids.
 
-    Dagster is told first of the `observed` ones, whose sidecars are new to it.
+    Dagster is told first of what was `found`.
     """
-    from dam_pipeline.assets.lineage import observe_sidecars
+    from dam_pipeline.assets.lineage import tell_dagster
     from dam_pipeline.dagster_home import open_instance
     from dam_pipeline.launch import end_lost_runs, quiet_dagster, run_graph, run_media
     from resources.library import LibraryResource, close_libraries
 
-    if not media and not observed:
+    if not media and not (found and (found.sidecars or found.returned or found.superseded)):
         return []
     quiet_dagster()
     by_key = {one.partition_key: one for one in media}
@@ -34,7 +38,8 @@ def process(
         resources.callback(close_libraries)
         tools = resources.enter_context(LibraryResource(home=str(settings.home)).open())
         end_lost_runs(instance)
-        observe_sidecars(instance, observed)
+        if found:
+            tell_dagster(instance, found)
         if not media:
             return []
         with bar("processing", len(media) * len(stages or STAGES)) as tell:

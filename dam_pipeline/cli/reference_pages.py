@@ -133,7 +133,7 @@ def _values(field: FieldInfo) -> str:
     """What a setting may be: its choices, or its type with the limits."""
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{one}`" for one in get_args(field.annotation))
-    kinds = {
+    kinds: dict[object, str] = {
         bool: "`true`, `false`",
         int: "whole number",
         float: "number",
