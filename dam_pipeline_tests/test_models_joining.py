@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,9 @@ def _join(folder: str) -> str:
 
 @pytest.mark.weights
 def test_two_processes_may_join_the_halves_at_once(tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        paths = pool.map(_join, [str(tmp_path)] * 2)
+    # Not multiprocessing.Pool: its terminate() hung here once on a worker that was idle.
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        paths = list(pool.map(_join, [str(tmp_path)] * 2))
     assert set(paths) == {str(tmp_path / "models" / "whisper-base-ct2")}
     model = Path(paths[0]) / "model.bin"
     assert manifest.read_sha256(model) == CT2_SHA256
