@@ -12,6 +12,7 @@ from filelock import FileLock
 from dam_pipeline.samples.contents import SampleFile
 from dam_pipeline.samples.library import make_library
 from dam_pipeline.settings import Settings, load_settings
+from dam_pipeline_tests.processed import Library, processed_library
 
 # Two workers on two cores: one thread each is faster than two that wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -88,3 +89,13 @@ def dam_home(tmp_path: Path, shared_folder: Path, monkeypatch: pytest.MonkeyPatc
 def settings(dam_home: Path) -> Settings:
     """The settings of `dam_home`."""
     return load_settings()
+
+
+@pytest.fixture
+def library(
+    shared_folder: Path, sample_library: dict[str, SampleFile], monkeypatch: pytest.MonkeyPatch
+) -> Library:
+    """A small library that was ingested once for all tests, as the home of this process; read it only."""
+    found = processed_library(shared_folder, sample_library)
+    found.enter(monkeypatch)
+    return found

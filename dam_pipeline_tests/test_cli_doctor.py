@@ -19,20 +19,10 @@ from dam_pipeline.dagster_home import open_instance
 from dam_pipeline.jobs import JOB_TAG, PROCESS_TAG
 from dam_pipeline.partitions import PARTITIONS
 from dam_pipeline.records import State
-from dam_pipeline.samples.contents import SampleFile
 from dam_pipeline.settings import load_settings
-from dam_pipeline_tests.processed import Library, dam, dam_json, processed_library
+from dam_pipeline_tests.processed import Library, dam, dam_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.weights]
-
-
-@pytest.fixture
-def library(
-    shared_folder: Path, sample_library: dict[str, SampleFile], monkeypatch: pytest.MonkeyPatch
-) -> Library:
-    found = processed_library(shared_folder, sample_library)
-    found.enter(monkeypatch)
-    return found
 
 
 @pytest.fixture

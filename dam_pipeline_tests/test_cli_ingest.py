@@ -5,20 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from dam_pipeline.samples.contents import SampleFile
 from dam_pipeline.stages import STAGES
-from dam_pipeline_tests.processed import SAMPLES, Library, dam, dam_json, processed_library
+from dam_pipeline_tests.processed import SAMPLES, Library, dam, dam_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.weights]
-
-
-@pytest.fixture
-def library(
-    shared_folder: Path, sample_library: dict[str, SampleFile], monkeypatch: pytest.MonkeyPatch
-) -> Library:
-    found = processed_library(shared_folder, sample_library)
-    found.enter(monkeypatch)
-    return found
 
 
 def test_ingest_tells_what_it_found_and_which_file_failed(library: Library) -> None:

@@ -9,18 +9,8 @@ import pytest
 from dam_pipeline.catalogue.catalogue import open_catalogue
 from dam_pipeline.cli.retry import with_dependants
 from dam_pipeline.records import StageRow
-from dam_pipeline.samples.contents import SampleFile
 from dam_pipeline.stages import STAGES
-from dam_pipeline_tests.processed import Library, dam, dam_json, processed_library
-
-
-@pytest.fixture
-def library(
-    shared_folder: Path, sample_library: dict[str, SampleFile], monkeypatch: pytest.MonkeyPatch
-) -> Library:
-    found = processed_library(shared_folder, sample_library)
-    found.enter(monkeypatch)
-    return found
+from dam_pipeline_tests.processed import Library, dam, dam_json
 
 
 @pytest.fixture

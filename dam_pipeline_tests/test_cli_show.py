@@ -1,26 +1,16 @@
 """`dam show`: the documented document of one file, and its view for people."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dam_pipeline.samples.contents import SampleFile
-from dam_pipeline_tests.processed import Library, dam, dam_json, processed_library
+from dam_pipeline_tests.processed import Library, dam, dam_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.weights]
 
 STATUS = {"media_id", "partition_key", "kind", "locations", "stages"}
 LISTS = {"shots", "keyframes", "faces", "transcript", "scenes"}
-
-
-@pytest.fixture
-def library(
-    shared_folder: Path, sample_library: dict[str, SampleFile], monkeypatch: pytest.MonkeyPatch
-) -> Library:
-    found = processed_library(shared_folder, sample_library)
-    found.enter(monkeypatch)
-    return found
 
 
 def shown(library: Library, name: str, *options: str) -> dict[str, Any]:

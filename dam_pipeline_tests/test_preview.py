@@ -19,9 +19,8 @@ from dam_pipeline.preview import pages, wording
 from dam_pipeline.preview.pictures import placeholder
 from dam_pipeline.preview.server import create_app
 from dam_pipeline.records import Location, Media, MediaKind, State
-from dam_pipeline.samples.contents import SampleFile
 from dam_pipeline.settings import load_settings
-from dam_pipeline_tests.processed import ODD_NAME, SAMPLES, Library, processed_library
+from dam_pipeline_tests.processed import ODD_NAME, SAMPLES, Library
 
 ADDRESS = "http://127.0.0.1:3001"
 PROCESSED = [pytest.mark.slow, pytest.mark.weights]
@@ -30,15 +29,6 @@ PROCESSED = [pytest.mark.slow, pytest.mark.weights]
 def served() -> TestClient:
     """The server of the home in the environment."""
     return TestClient(create_app(load_settings()), base_url=ADDRESS)
-
-
-@pytest.fixture
-def library(
-    shared_folder: Path, sample_library: dict[str, SampleFile], monkeypatch: pytest.MonkeyPatch
-) -> Library:
-    found = processed_library(shared_folder, sample_library)
-    found.enter(monkeypatch)
-    return found
 
 
 @pytest.fixture
