@@ -43,7 +43,7 @@ def test_captions_of_scenes_never_trained_on_find_their_pictures(encoder: Encode
     pictures = encoder.pictures([draw_scene(scene, (480, 270), rng) for scene in scenes])
     first = np.argmax(encoder.texts([scene.caption for scene in scenes]) @ pictures.T, axis=1)
     # Measured: see figures.json and the model card; chance is 0.02.
-    assert (first == np.arange(60)).mean() >= 0.7
+    assert (first == np.arange(60)).mean() >= 0.85
 
 
 def test_every_promised_word_is_known() -> None:
