@@ -4,6 +4,7 @@ Ours: wall time of `dam ingest --json` on a new home, speech off, less its start
 on one tiny file (imports, loading the models, starting the run, the graph). Bare, in batches, models
 loaded beforehand: `ffmpeg -f null` of the same clips, or `Image.draft` of the same photographs; CLIP
 and faces on the same pictures (the keyframes that ours chose). Ours, bare and start-up take turns.
+Decoders have one thread a core on both sides, networks `--threads`.
 """
 
 import argparse
@@ -117,7 +118,7 @@ def _opened(paths: Sequence[Path]) -> list[Image.Image]:
 def _benches(folder: Path, options: argparse.Namespace, model: Path, suffix: str) -> list[Bench]:
     clips = sorted((folder / "clips").iterdir())
     photographs = sorted((folder / "photographs").iterdir())
-    threads = machine.threads()
+    cores, threads = machine.threads(), options.threads
     settings = {
         "DAM_PROFILE": "bundled",
         "DAM_SPEECH": "false",
@@ -128,7 +129,7 @@ def _benches(folder: Path, options: argparse.Namespace, model: Path, suffix: str
     }
     clip, faces = BareClip(model, threads), BareFaces(threads)
     decoders: dict[str, Callable[[], object]] = {
-        "clips": lambda: decode_clips(clips, threads),
+        "clips": lambda: decode_clips(clips, cores),
         "photographs": lambda: decode_photographs(photographs),
     }
     return [
@@ -143,6 +144,7 @@ def main() -> None:
     """Make the material, take turns, tell and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=machine.threads(), help="of the networks")
     parser.add_argument("--clips", type=int, default=len(material.CLIPS))
     parser.add_argument("--photographs", type=int, default=60)
     parser.add_argument("--kinds", nargs="+", default=["clips", "photographs"])
@@ -157,7 +159,7 @@ def main() -> None:
             material.make_one_tiny(folder / f"tiny-{kind}", kind)
         tell(
             f"input     {len(clips)} clips ({', '.join(path.stem for path in clips)}), "
-            f"{len(photographs)} photographs of 12 MP; {machine.threads()} threads a side"
+            f"{len(photographs)} photographs of 12 MP; networks with {options.threads} threads"
         )
         full_size = material.make_full_size_clip(folder / "vit-b32-random")
         rounds = [(full_size, "", options.repeats)]

@@ -11,7 +11,7 @@ PACKAGES = ("dagster", "torch", "transformers", "av", "pillow")
 
 
 def threads() -> int:
-    """Threads that both sides of a comparison get: one a core, as the pipeline counts them."""
+    """One thread a core, as the pipeline counts them."""
     return os.cpu_count() or 1
 
 

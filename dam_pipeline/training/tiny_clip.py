@@ -40,6 +40,13 @@ SPLIT_SEED = 20
 COPIES = 24
 """Pictures drawn of each training scene."""
 
+STRICTNESS = (3.0, 100.0)
+"""Weight of pairs that do not fit in the sigmoid loss, at the start and at the end of training.
+
+At the end each text is held against a hundred pictures, as a search holds it against a library.
+"""
+VIEW_WEIGHT = 0.5
+"""Weight of the loss between two views of a picture."""
 CHECKPOINT_EVERY_S = 600.0
 
 
@@ -88,7 +95,7 @@ class Trainer:
             optimizer.zero_grad()
             for group in optimizer.param_groups:
                 group["lr"] = share * group["initial_lr"]
-        loss = self._loss(batch)
+        loss = self._loss(batch, STRICTNESS[0] * (STRICTNESS[1] / STRICTNESS[0]) ** share_done)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self._optimizers:
@@ -110,20 +117,25 @@ class Trainer:
             weight for name, weight in named.items() if weight.ndim > 1 and ".layers." not in name
         ]
         others = [weight for weight in named.values() if weight.ndim < 2]
-        others += [*self._attributes.parameters(), self._threshold]
+        others += [*self._attributes.parameters()]
         muon = torch.optim.Muon(
             inner,
             lr=self.recipe.matrix_learning_rate,
             weight_decay=decay,
             adjust_lr_fn="match_rms_adamw",
         )
-        groups = [{"params": outer, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+        groups = [
+            {"params": outer, "weight_decay": decay},
+            {"params": others, "weight_decay": 0.0},
+            # Two numbers that have far to go: the scale grows from 10 to about 50.
+            {"params": [self._threshold], "weight_decay": 0.0, "lr": 10 * rate},
+        ]
         adam = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98))
         for group in (*muon.param_groups, *adam.param_groups):
             group["initial_lr"] = group["lr"]
         return muon, adam
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
+    def _loss(self, batch: Batch, strictness: float) -> torch.Tensor:
         """The sum of the four losses of the module's docstring."""
         first = len(batch.fit)
         pixels = torch.from_numpy(batch.pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -141,16 +153,24 @@ class Trainer:
             _cross_entropy(full, fit[:, :first]) + _cross_entropy(full.T, fit[:, :first].T)
         ) / 2
         views = _cross_entropy(pictures[first:] @ pictures[:first].T * scale, same)
-        logits = cosines * self._threshold[0].exp() + self._threshold[1]
-        wrong = nn.binary_cross_entropy_with_logits(logits, fit, reduction="none")
-        # Fitting pairs are about one in twenty: each side gets its own mean.
-        pairs = (wrong * fit).sum() / fit.sum() + 3 * (wrong * (1 - fit)).sum() / (1 - fit).sum()
         return (
             captions
-            + pairs
-            + 0.3 * views
+            + self._pair_loss(cosines, fit, strictness)
+            + VIEW_WEIGHT * views
             + self._attribute_loss(pooled[:first], torch.from_numpy(batch.facts))
         )
+
+    def _pair_loss(
+        self, cosines: torch.Tensor, fit: torch.Tensor, strictness: float
+    ) -> torch.Tensor:
+        """How far fitting pairs lie below one threshold, and, weighted, how far all others above it.
+
+        Fitting pairs are about one in twenty, so each side gets its own mean.
+        """
+        logits = cosines * self._threshold[0].exp() + self._threshold[1]
+        wrong = nn.binary_cross_entropy_with_logits(logits, fit, reduction="none")
+        above = (wrong * (1 - fit)).sum() / (1 - fit).sum()
+        return (wrong * fit).sum() / fit.sum() + strictness * above
 
     def _attribute_loss(self, pooled: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
         """How badly a linear layer reads count, colour, shape and background of the scenes from the pooled picture."""
