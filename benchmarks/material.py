@@ -14,6 +14,7 @@ from PIL import Image
 from dam_pipeline.samples.tools import run_tool
 
 PHOTOGRAPH = (4000, 3000)  # 12 MP
+ROOM_PX = 1000  # each photograph is another part of one larger picture
 FACE_EVERY = 4  # each fourth photograph shows a face
 FACE_PX = 900
 CLIPS = (  # width, height, frames a second, seconds
@@ -47,9 +48,12 @@ def make_photographs(folder: Path, count: int) -> list[Path]:
 
     folder.mkdir(parents=True)
     face = Image.fromarray(astronaut()).resize((FACE_PX, FACE_PX), Image.Resampling.BICUBIC)
+    width, height = PHOTOGRAPH
+    ground = texture(0, (width + ROOM_PX, height + ROOM_PX))
     paths = [folder / f"photo-{number:03}.jpg" for number in range(count)]
     for number, path in enumerate(paths):
-        picture = texture(number)
+        x, y = 37 * number % ROOM_PX, 191 * number % ROOM_PX
+        picture = ground.crop((x, y, x + width, y + height))
         if number % FACE_EVERY == 0:
             picture.paste(face, (300 + 37 * number % 2500, 400 + 23 * number % 1500))
         picture.save(path, quality=90)
@@ -64,10 +68,10 @@ def make_clips(folder: Path, count: int) -> list[Path]:
         ground = folder.parent / f"ground-{number}.jpg"
         texture(100 + number, (3600, 2400)).save(ground, quality=92)
         jump = f"mod(floor(t/{CUT_EVERY_S})*977\\,1300)"
-        pan = f"crop={width}:{height}:{jump}+40*mod(t\\,{CUT_EVERY_S}):{jump}/2,noise=alls=5:allf=t"
+        pan = f"loop=loop=-1:size=1,crop={width}:{height}:{jump}+40*mod(t\\,{CUT_EVERY_S}):{jump}/2,noise=alls=5:allf=t"
         paths.append(folder / f"clip-{number}-{height}p{rate}.mp4")
         run_tool(
-            *("ffmpeg", "-v", "error", "-nostdin", "-loop", "1", "-framerate", str(rate)),
+            *("ffmpeg", "-v", "error", "-nostdin", "-framerate", str(rate)),
             *("-i", str(ground), "-t", str(seconds), "-vf", pan, "-pix_fmt", "yuv420p"),
             *("-c:v", "libx264", "-preset", "superfast", "-crf", "21", str(paths[-1])),
         )
