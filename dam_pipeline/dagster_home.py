@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import dagster as dg
 
 from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.event_log.batches import BATCH_SIZE, BATCH_SIZE_VARIABLE
 from dam_pipeline.settings import SETTINGS_FILE, Settings
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -23,8 +25,9 @@ FIRST_SETTINGS = """\
 def prepare_home(settings: Settings) -> Path:
     """Make the home's folders and files where they are missing; returns Dagster's folder.
 
-    `dagster.yaml` follows the template until a person edits it. Sets `DAGSTER_HOME` and `DAM_HOME`
-    for this process and its children. Raises ConfigurationError when the home cannot be written.
+    `dagster.yaml` follows the template until a person edits it. Sets `DAGSTER_HOME`, `DAM_HOME` and
+    the like for this process and its children. Raises ConfigurationError when the home cannot be
+    written.
     """
     dagster_folder = settings.home / "dagster"
     try:
@@ -32,7 +35,7 @@ def prepare_home(settings: Settings) -> Path:
             (settings.home / name).mkdir(parents=True, exist_ok=True)
         if not (settings.home / SETTINGS_FILE).exists():
             (settings.home / SETTINGS_FILE).write_text(FIRST_SETTINGS)
-        _write_dagster_yaml(dagster_folder)
+        _write_dagster_yaml(dagster_folder, _dagster_yaml(bool(settings.postgres_url)))
     except OSError as error:
         raise ConfigurationError(
             f"{settings.home} cannot be used as DAM_HOME ({error.strerror or error}). Set DAM_HOME "
@@ -42,6 +45,9 @@ def prepare_home(settings: Settings) -> Path:
     os.environ["DAGSTER_HOME"] = str(dagster_folder)
     # A look at a slow share may outlast the minute that Dagster gives a sensor.
     os.environ.setdefault("DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS", "300")
+    os.environ.setdefault(BATCH_SIZE_VARIABLE, BATCH_SIZE)
+    if settings.postgres_url:
+        os.environ["DAGSTER_POSTGRES_URL"] = _with_driver(settings.postgres_url)
     return dagster_folder
 
 
@@ -50,8 +56,21 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_config(str(prepare_home(settings)))
 
 
-def _write_dagster_yaml(folder: Path) -> None:
+def _dagster_yaml(on_postgres: bool) -> str:
+    """The template with the lines of the one storage or the other."""
     text = TEMPLATE.read_text()
+    if not on_postgres:
+        return re.sub(r"^#P .*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^.*# SQLite\n", "", text, flags=re.MULTILINE)
+    return re.sub(r"^#P ", "", text, flags=re.MULTILINE)
+
+
+def _with_driver(url: str) -> str:
+    """The address with the driver that is installed: SQLAlchemy would look for another."""
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg2://", url)
+
+
+def _write_dagster_yaml(folder: Path, text: str) -> None:
     path, stamp = folder / "dagster.yaml", folder / ".dagster.yaml.sha256"
     ours = not path.exists() or (stamp.exists() and stamp.read_text() == _sha256(path.read_text()))
     if ours and (not path.exists() or path.read_text() != text):

@@ -174,6 +174,21 @@ class Keyframe:
 
 
 @dataclass(frozen=True, slots=True)
+class Print:
+    """The fingerprint of a span of pictures; of a photograph, with times 0.0.
+
+    `luma` (16 × 16) and `chroma` (Cb, then Cr, 4 × 4 each) are rows of bytes in base64; `detail`
+    (0–1) is how much the picture says: one flat colour has 0.
+    """
+
+    start_s: float
+    end_s: float
+    luma: str
+    chroma: str
+    detail: float
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """Result of one decoding pass over the pictures of a file.
 
@@ -188,6 +203,7 @@ class Look:
     height: int
     duration_s: float
     partial: str = ""
+    prints: tuple[Print, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

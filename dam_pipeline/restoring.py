@@ -4,9 +4,9 @@ Used by `dam rebuild` and `dam doctor`. Only what Dagster does not know is repor
 costs a few reads. Nothing here runs a stage.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 
 import dagster as dg
 
@@ -15,6 +15,7 @@ from dam_pipeline.assets.media import ORIGINAL
 from dam_pipeline.assets.metadata import describe, pointer_tags, version_tags
 from dam_pipeline.catalogue.catalogue import Catalogue
 from dam_pipeline.catalogue.database import is_alive
+from dam_pipeline.event_log.batches import report_without_run
 from dam_pipeline.jobs import PROCESS_TAG
 from dam_pipeline.launch import UNFINISHED
 from dam_pipeline.partitions import PARTITIONS, add_keys
@@ -26,6 +27,7 @@ from dam_pipeline.stages.work import Toolbox
 
 DATA_VERSION = "dagster/data_version"
 BEFORE_ALL = -1  # points before every event: any event of the input is newer
+EVENTS_AT_ONCE = 200
 WITH_RESULT = (State.DONE, State.EMPTY)
 
 Tell = Callable[[int, str], None]
@@ -97,18 +99,10 @@ def restore_results(
     number = 0
     for stage, group in groupby(unheard, key=lambda one: one.row.stage):
         newest_event = instance.event_log_storage.get_maximum_record_id() or BEFORE_ALL
-        for one in group:
-            number += 1
-            finished = Finished(one.media, stage, one.row, fresh=True)
-            instance.report_runless_asset_event(
-                dg.AssetMaterialization(
-                    stage,
-                    partition=one.media.partition_key,
-                    metadata=describe(finished, tools),
-                    tags=version_tags(finished) | _pointer_tags(one, newest_event),
-                )
-            )
-            tell(number, f"{one.media.partition_key} {stage}")
+        for piece in _pieces(group):
+            report_without_run(instance, [_event(one, tools, newest_event) for one in piece])
+            number += len(piece)
+            tell(number, stage)
 
 
 def restore_observations(instance: dg.DagsterInstance, catalogue: Catalogue) -> int:
@@ -130,6 +124,22 @@ def lost_runs(instance: dg.DagsterInstance) -> Iterator[str]:
         owner = record.dagster_run.tags.get(PROCESS_TAG)
         if owner and not is_alive(owner):
             yield record.dagster_run.run_id
+
+
+def _pieces(group: Iterable[Unheard]) -> Iterator[list[Unheard]]:
+    remaining = iter(group)
+    while piece := list(islice(remaining, EVENTS_AT_ONCE)):
+        yield piece
+
+
+def _event(one: Unheard, tools: Toolbox, newest_event: int) -> dg.AssetMaterialization:
+    finished = Finished(one.media, one.row.stage, one.row, fresh=True)
+    return dg.AssetMaterialization(
+        one.row.stage,
+        partition=one.media.partition_key,
+        metadata=describe(finished, tools),
+        tags=version_tags(finished) | _pointer_tags(one, newest_event),
+    )
 
 
 def _present_inputs(media: Media, rows: Mapping[str, StageRow], stage: str) -> dict[str, bool]:

@@ -27,6 +27,14 @@ KEYFRAMES = _schema(
     ("why", pa.string()),
 )
 
+FINGERPRINTS = _schema(
+    ("start_s", pa.float64()),
+    ("end_s", pa.float64()),
+    ("luma", pa.binary(256)),
+    ("chroma", pa.binary(32)),
+    ("detail", pa.float32()),
+)
+
 WORD = pa.struct(
     [
         ("start_s", pa.float64()),

@@ -41,6 +41,12 @@ class Settings(BaseSettings):
         description="Address of the preview server as browsers reach it; empty: loopback.",
     )
 
+    postgres_url: str = Field(
+        "",
+        repr=False,
+        description="Postgres for Dagster's runs and events; empty: SQLite under DAM_HOME.",
+    )
+
     models_dir: Path | None = Field(
         None, description="Folder of model weights; empty: DAM_HOME/models."
     )
@@ -77,7 +83,7 @@ class Settings(BaseSettings):
 
     batch_files: int = Field(50, ge=1, description="Most files in one run.")
     batch_mb: int = Field(20_000, ge=1, description="Most original megabytes in one run.")
-    group_files: int = Field(16, ge=1, description="Files that go through the models together.")
+    group_files: int = Field(32, ge=1, description="Files that go through the models together.")
     lease_s: float = Field(900.0, gt=1, description="Seconds after which a silent lease expires.")
     max_attempts: int = Field(3, ge=1, description="Tries of a retryable failure.")
 

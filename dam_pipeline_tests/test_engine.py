@@ -163,7 +163,7 @@ def test_two_runs_never_work_on_the_same_stage_of_a_file(tools: Toolbox, origina
     make_clip(originals / "good.mp4", seconds=1)
     discover([originals], tools.catalogue, tools.derived, tools.settings)
     media = tools.catalogue.all_media()[0]
-    assert not tools.catalogue.states.claim("probe", [media.media_id], "other-run", 60)
+    assert not tools.catalogue.states.claim(["probe"], [media.media_id], "other-run", 60)
     report = run_stages(tools, [media.media_id], QUICK, "run-1")
     waiting = {one.stage: one.waits for one in report.finished if one.row is None}
     assert waiting["probe"] == "is in run other-run"
@@ -208,8 +208,8 @@ with Toolbox.open(settings) as tools:
     discover([Path(sys.argv[2])], tools.catalogue, tools.derived, settings)
     ids = [media.media_id for media in tools.catalogue.all_media()]
     def tell(finished):
-        print(finished.stage, flush=True)
-        time.sleep(0.2)
+        print(finished[0].stage, flush=True)
+        time.sleep(0.5)
     run_stages(tools, ids, ("probe", "checksum", "poster", "shots", "keyframes"), "run-1", tell)
 """
 

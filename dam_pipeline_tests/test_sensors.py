@@ -328,7 +328,7 @@ def test_a_file_with_a_lease_a_state_or_no_place_is_not_unstarted(desk: Desk) ->
     desk.tick()
     with desk.tools() as tools:
         media = {one.first_name: one for one in tools.catalogue.all_media()}
-        tools.catalogue.states.claim("probe", [media["a.mp4"].media_id], "run", 60)
+        tools.catalogue.states.claim(["probe"], [media["a.mp4"].media_id], "run", 60)
         left = unstarted(tools, desk.instance, older_than_s=0)
     assert [one.first_name for one in left] == ["d.mp4", "e.mp4", "f.mp4"]
 

@@ -6,6 +6,7 @@ import dagster as dg
 
 from dam_pipeline.catalogue.discovery import Discovery
 from dam_pipeline.catalogue.watching import Watched
+from dam_pipeline.event_log.batches import report_without_run
 from dam_pipeline.partitions import PARTITIONS, add_keys
 from dam_pipeline.records import Media
 
@@ -28,12 +29,15 @@ def tell_dagster(instance: dg.DagsterInstance, found: Discovery | Watched) -> No
 
 def observe_sidecars(instance: dg.DagsterInstance, media: Iterable[Media]) -> None:
     """Tell Dagster of media whose sidecars appeared or changed: their `probe` becomes stale."""
-    for one in media:
-        instance.report_runless_asset_event(
+    report_without_run(
+        instance,
+        [
             dg.AssetObservation(
                 "original",
                 partition=one.partition_key,
                 tags={"dagster/data_version": one.sidecar_version or ORIGINAL_VERSION},
                 metadata={"name": one.first_name},
             )
-        )
+            for one in media
+        ],
+    )

@@ -6,11 +6,13 @@ catalogue, on the preview page and in `dam status`.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import dagster as dg
 
 from dam_pipeline.assets.metadata import describe, inputs_in_dagster, pointer_tags, version_tags
+from dam_pipeline.event_log.batches import report_in_run
 from dam_pipeline.partitions import media_partitions
 from dam_pipeline.records import State
 from dam_pipeline.settings import Settings
@@ -86,13 +88,8 @@ def _run(
     context.log.info(f"{len(known)} files, {len(stages)} stages")
 
     reporter = _Reporter(context, tools)
-
-    def log_result(finished: Finished) -> None:
-        if finished.stored and finished.state in (State.DONE, State.EMPTY):
-            reporter.report(finished)
-
     ids = [known[key].media_id for key in keys if key in known]
-    report = run_stages(tools, ids, stages, context.run.run_id, log_result)
+    report = run_stages(tools, ids, stages, context.run.run_id, reporter.report_new)
     counts = Counter("unchanged" if one.fresh else one.state.value for one in report.finished)
     context.log.info(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
     _log_unchanged(context, reporter, report)
@@ -105,24 +102,27 @@ class _Reporter:
     def __init__(self, context: dg.AssetExecutionContext, tools: Toolbox) -> None:
         self._context = context
         self._tools = tools
-        self._stage = ""
-        self._newest_event = -1
 
-    def report(self, finished: Finished) -> None:
-        """Log a finished (file, stage)."""
-        if finished.stage != self._stage:
-            # The stage's inputs were all logged before its first file: one look serves a group.
-            storage = self._context.instance.event_log_storage
-            self._newest_event = storage.get_maximum_record_id() or -1
-            self._stage = finished.stage
-        self._context.log_event(
-            dg.AssetMaterialization(
-                finished.stage,
-                partition=finished.media.partition_key,
-                metadata=describe(finished, self._tools),
-                tags=version_tags(finished) | pointer_tags(finished.stage, self._newest_event),
-            )
-        )
+    def report_new(self, finished: Sequence[Finished]) -> None:
+        """Log those that the run made."""
+        made = (State.DONE, State.EMPTY)
+        self.report([one for one in finished if one.stored and one.state in made])
+
+    def report(self, finished: Sequence[Finished]) -> None:
+        """Log results, which come stage by stage: a result's inputs must be in the log before it."""
+        storage = self._context.instance.event_log_storage
+        for stage, group in groupby(finished, key=lambda one: one.stage):
+            pointers = pointer_tags(stage, storage.get_maximum_record_id() or -1)
+            events = [
+                dg.AssetMaterialization(
+                    stage,
+                    partition=one.media.partition_key,
+                    metadata=describe(one, self._tools),
+                    tags=version_tags(one) | pointers,
+                )
+                for one in group
+            ]
+            report_in_run(self._context, events)
 
 
 def _log_unchanged(
@@ -137,9 +137,9 @@ def _log_unchanged(
     run_fails = bool(report.of(State.FAILED))
     for stage in dict.fromkeys(one.stage for one in fresh):
         heard = set() if run_fails else _materialized(context, stage)
-        for one in fresh:
-            if one.stage == stage and one.media.partition_key not in heard:
-                reporter.report(one)
+        reporter.report(
+            [one for one in fresh if one.stage == stage and one.media.partition_key not in heard]
+        )
 
 
 def _materialized(context: dg.AssetExecutionContext, stage: str) -> set[str]:

@@ -59,9 +59,9 @@ class StageStates:
                 )
 
     def claim(
-        self, stage: str, media_ids: Sequence[str], run_id: str, lease_s: float
-    ) -> dict[str, str]:
-        """Take leases; returns media id → run id of those that another live run holds.
+        self, stages: Sequence[str], media_ids: Sequence[str], run_id: str, lease_s: float
+    ) -> dict[tuple[str, str], str]:
+        """Take leases; returns (media id, stage) → run id of those that another live run holds.
 
         Expired leases, and those whose process no longer lives on this host, are taken over.
         """
@@ -75,6 +75,7 @@ class StageStates:
                 "expires_at": now + lease_s,
             }
             for media_id in media_ids
+            for stage in stages
         ]
         if not values:
             return {}
@@ -84,14 +85,15 @@ class StageStates:
             self._drop_dead_owners(connection)
             statement = insert_or(self._engine, LEASE).on_conflict_do_nothing()
             connection.execute(statement, values)
-            held: dict[str, str] = {}
+            held: dict[tuple[str, str], str] = {}
             for piece in chunks(media_ids):
-                query = sa.select(LEASE.c.media_id, LEASE.c.run_id).where(
-                    LEASE.c.stage == stage,
+                query = sa.select(LEASE.c.media_id, LEASE.c.stage, LEASE.c.run_id).where(
+                    LEASE.c.stage.in_(stages),
                     LEASE.c.media_id.in_(piece),
                     sa.or_(LEASE.c.owner != self._owner, LEASE.c.run_id != run_id),
                 )
-                held |= {row.media_id: row.run_id for row in connection.execute(query)}
+                rows = connection.execute(query)
+                held |= {(row.media_id, row.stage): row.run_id for row in rows}
         return held
 
     def extend(self, run_id: str, lease_s: float) -> None:

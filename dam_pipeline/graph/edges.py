@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from dam_pipeline.records import Json
 
+NEAR_DUPLICATE = "near_duplicate"
 LOOKS_LIKE = "looks_like"
 SAME_FACE = "same_face"
 SAME_WORDS = "same_words"
-EDGE_KINDS = (LOOKS_LIKE, SAME_FACE, SAME_WORDS)
+CONTINUES = "continues"
+EDGE_KINDS = (NEAR_DUPLICATE, LOOKS_LIKE, SAME_FACE, SAME_WORDS, CONTINUES)
 
 
 @dataclass(frozen=True, slots=True)

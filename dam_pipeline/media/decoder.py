@@ -83,6 +83,12 @@ class Decoder:
         self._kill()
         self._starter.shutdown()
 
+    def interrupt(self) -> None:
+        """End the request under way, of another thread; it raises UnreadableMedia there."""
+        child = self._child
+        if child is not None and self._lock.locked() and child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+
     @property
     def pid(self) -> int | None:
         """Process id of the running child, if there is one."""

@@ -14,6 +14,7 @@ from dam_pipeline.errors import UnreadableMedia
 from dam_pipeline.formats import RAW, suffix_of
 from dam_pipeline.media.pictures import luma_of, measure, thumb_of, write_jpeg
 from dam_pipeline.media.plan import LookPlan
+from dam_pipeline.media.prints import print_of_photo
 from dam_pipeline.media.rasters import DAMAGED, Photo, read_raster
 from dam_pipeline.media.raw import read_raw
 from dam_pipeline.records import Keyframe, Look, Shot
@@ -47,6 +48,7 @@ def look_at_photo(path: str, out_dir: Path, plan: LookPlan) -> Look:
         height=photo.height,
         duration_s=0.0,
         partial=photo.partial,
+        prints=(print_of_photo(pixels),),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from dam_pipeline.media.plan import LookPlan
-from dam_pipeline.records import AudioTrack, Keyframe, Look, MediaKind, Shot
+from dam_pipeline.records import AudioTrack, Keyframe, Look, MediaKind, Print, Shot
 
 Failure = Literal["unreadable", "unsupported", "away", "disk_full", "memory"]
 
@@ -109,6 +109,7 @@ def decode_reply(line: bytes) -> Reply:
     if form == Look.__name__:
         result["shots"] = tuple(Shot(**shot) for shot in result["shots"])
         result["keyframes"] = tuple(Keyframe(**kept) for kept in result["keyframes"])
+        result["prints"] = tuple(Print(**made) for made in result["prints"])
         return Done(Look(**result))
     if form == AudioTrack.__name__:
         return Done(AudioTrack(**result))

@@ -19,6 +19,7 @@ from dam_pipeline.media.graphs import Deinterlace
 from dam_pipeline.media.keyframes import Candidate, KeyframeChooser, Pick, Rules, choose_hero
 from dam_pipeline.media.pictures import luma_of, measure, thumb_of, write_jpeg
 from dam_pipeline.media.plan import LookPlan
+from dam_pipeline.media.prints import PrintMaker
 from dam_pipeline.media.streams import StreamReader, announced_s, open_container
 from dam_pipeline.records import Keyframe, Look
 
@@ -60,6 +61,7 @@ class _VideoLook:
         )
         self._chooser = KeyframeChooser(rules, self._keep)
         self._cuts = _Cuts(plan, stream)
+        self._prints = PrintMaker()
         self._next_sample_s = 0.0
         self._frames = 0
         self._kept: list[tuple[str, int, int]] = []
@@ -86,6 +88,7 @@ class _VideoLook:
             height=self._size[1],
             duration_s=end_s,
             partial=self._reader.partial(self._announced_s),
+            prints=self._prints.finish(end_s),
         )
 
     def _frames_in_time(self) -> Iterator[tuple[float, float, Any]]:
@@ -107,7 +110,8 @@ class _VideoLook:
 
     def _see(self, time_s: float, frame: VideoFrame) -> None:
         self._frames += 1
-        small = self._taker.small(frame) if self._cuts.needs_pictures else None
+        small = self._taker.small(frame)
+        self._prints.see(time_s, small, *turning(frame))
         for cut_s in self._cuts.after(time_s, small):
             self._chooser.cut(cut_s)
         if time_s >= self._next_sample_s - SAMPLE_GRACE_S or self._chooser.wants_candidate:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -30,6 +31,10 @@ from dam_pipeline.stores.derived import DerivedFiles
 from dam_pipeline.stores.vectors import VectorStore, open_vector_store
 
 
+class Stopped(BaseException):
+    """The run was told to end: what is under way is dropped, not recorded."""
+
+
 class Toolbox:
     """Everything opened under one home; models, decoder and store are opened at first use."""
 
@@ -40,6 +45,22 @@ class Toolbox:
         self.tell_progress: Callable[[str, float], None] = lambda _key, _share: None
         self.tell_finished: Callable[[str, str, str], None] = lambda _key, _stage, _state: None
         self._resources = resources
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """Make all threads that work with these tools end soon; the decoder drops its file."""
+        self._stopping.set()
+        if "decoder" in self.__dict__:
+            self.decoder.interrupt()
+
+    def go_on(self) -> None:
+        """Let the next run begin."""
+        self._stopping.clear()
+
+    def check_stopped(self) -> None:
+        """Raise Stopped after `stop`."""
+        if self._stopping.is_set():
+            raise Stopped
 
     @classmethod
     @contextmanager
@@ -56,7 +77,12 @@ class Toolbox:
 
     @cached_property
     def decoder(self) -> Decoder:
-        """The child process that decodes."""
+        """The child process that decodes pictures."""
+        return self._resources.enter_context(Decoder(self.settings))
+
+    @cached_property
+    def sound_decoder(self) -> Decoder:
+        """The child process that decodes sound, while the other one is at the next pictures."""
         return self._resources.enter_context(Decoder(self.settings))
 
     @cached_property
@@ -158,7 +184,8 @@ class Work:
         return self._tools.derived.table(self.media.media_id, stage)
 
     def progress(self, share: float) -> None:
-        """Tell how much (0–1) of the present stage is done."""
+        """Tell how much (0–1) of the present stage is done; raises Stopped when the run ends."""
+        self._tools.check_stopped()
         self._tools.tell_progress(self.media.partition_key, share)
 
     def clean(self) -> None:

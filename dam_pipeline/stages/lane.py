@@ -1,0 +1,256 @@
+"""Some stages over the files that are handed to them, with the recording of what comes out.
+
+Order of writing: derived file, flush, state row, then whoever listens. Whatever stops the process
+in between, the next run finds each stage either recorded or as it was before.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from dam_pipeline.catalogue.catalogue import now_iso
+from dam_pipeline.errors import DamError
+from dam_pipeline.records import Media, Provenance, StageRow, State, StoredOutcome
+from dam_pipeline.stages.freshness import (
+    SETTLED,
+    StageVersion,
+    inputs_of,
+    is_fresh,
+    needs_only_a_stamp,
+    waits_for,
+)
+from dam_pipeline.stages.outcome import Outcome, as_dam_error
+from dam_pipeline.stages.stage import Stage
+from dam_pipeline.stages.work import Toolbox, Work
+from dam_pipeline.stores.derived import content_version
+
+_LOG = logging.getLogger(__name__)
+
+COMMIT_AFTER_S = 2.0  # what is finished is recorded at least this often
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """One (file, stage) that a run has dealt with.
+
+    `row` is None when it waits: then `waits` says for what. `fresh` outcomes were not made anew.
+    """
+
+    media: Media
+    stage: str
+    row: StageRow | None
+    stored: StoredOutcome | None = None
+    fresh: bool = False
+    waits: str = ""
+
+    @property
+    def state(self) -> State:
+        """The state a person would be told."""
+        return self.row.state if self.row else State.NEVER
+
+
+Tell = Callable[[Sequence[Finished]], None]
+
+
+class Lane:
+    """Stages in order; `tell` hears of what is finished after it is recorded."""
+
+    def __init__(
+        self,
+        tools: Toolbox,
+        stages: Sequence[Stage],
+        versions: Mapping[str, StageVersion],
+        run_id: str,
+        tell: Tell,
+    ) -> None:
+        self._tools = tools
+        self._stages = stages
+        self._versions = versions
+        self._run_id = run_id
+        self._tell = tell
+        self._held: dict[tuple[str, str], str] = {}
+        self._pending: list[tuple[Work, StoredOutcome]] = []
+        self._settled: list[Finished] = []
+        self._committed_at = time.monotonic()
+
+    def claim(self, works: Sequence[Work]) -> None:
+        """Take the leases of all stages that may have to run on these files."""
+        ids = [work.media.media_id for work in works if not self._is_all_fresh(work)]
+        names = [stage.name for stage in self._stages]
+        seconds = self._tools.settings.lease_s
+        self._held = self._tools.catalogue.states.claim(names, ids, self._run_id, seconds)
+
+    def take(self, works: Sequence[Work]) -> None:
+        """Bring the stages of these files up to date, stage by stage; `commit` records the last."""
+        for stage in self._stages:
+            self._compute(stage, [work for work in works if self._is_due(stage, work)])
+
+    def commit(self) -> None:
+        """Record what is finished, then tell of it."""
+        if self._pending:
+            self._tools.derived.flush()
+            states = self._tools.catalogue.states
+            rows = [work.rows[stored.stage] for work, stored in self._pending]
+            states.record(rows)
+            states.extend(self._run_id, self._tools.settings.lease_s)
+            for (work, stored), row in zip(self._pending, rows, strict=True):
+                self._settled.append(Finished(work.media, stored.stage, row, stored))
+        told, self._settled, self._pending = self._settled, [], []
+        self._committed_at = time.monotonic()
+        if told:
+            self._tell(told)
+
+    def _is_all_fresh(self, work: Work) -> bool:
+        return all(
+            is_fresh(stage, work.media, work.rows, self._versions[stage.name])
+            for stage in self._stages
+        )
+
+    def _is_due(self, stage: Stage, work: Work) -> bool:
+        """Whether the stage has to run on the file; notes what there is to say when not."""
+        version = self._versions[stage.name]
+        if is_fresh(stage, work.media, work.rows, version):
+            row = work.rows[stage.name]
+            self._settled.append(Finished(work.media, stage.name, row, fresh=True))
+        elif missing := waits_for(stage, work.rows):
+            self._wait(stage, work, f"waits for {missing}")
+        elif other := self._held.get((work.media.media_id, stage.name)):
+            self._wait(stage, work, f"is in run {other}")
+        else:
+            is_stamped = needs_only_a_stamp(stage, work.media, work.rows, version) and self._stamp(
+                stage, work, version
+            )
+            return not is_stamped
+        return False
+
+    def _wait(self, stage: Stage, work: Work, why: str) -> None:
+        self._settled.append(Finished(work.media, stage.name, None, waits=why))
+
+    def _compute(self, stage: Stage, works: list[Work]) -> None:
+        began = time.monotonic()
+        for work, outcome in _outcomes(stage, works, self._tools):
+            self._tools.check_stopped()
+            seconds = time.monotonic() - began
+            self._keep(work, self._store(stage, work, outcome, seconds))
+            began = time.monotonic()
+            if began - self._committed_at > COMMIT_AFTER_S:
+                self.commit()
+
+    def _keep(self, work: Work, stored: StoredOutcome) -> None:
+        work.rows[stored.stage] = stage_row(stored)
+        self._pending.append((work, stored))
+
+    def _store(self, stage: Stage, work: Work, outcome: Outcome, seconds: float) -> StoredOutcome:
+        """Write an outcome's files; a failure to write them is itself an outcome."""
+        stored = self._stored(stage, work, outcome, seconds)
+        if stored.state is State.BLOCKED:
+            return stored
+        try:
+            self._tools.derived.write_outcome(stored, outcome.table)
+        except (OSError, DamError) as error:
+            return self._stored(stage, work, Outcome.of_error(error), seconds)
+        return stored
+
+    def _stored(self, stage: Stage, work: Work, outcome: Outcome, seconds: float) -> StoredOutcome:
+        model, version = outcome.model, self._versions[stage.name]
+        provenance = Provenance(
+            code_version=version.code_version,
+            settings_hash=version.settings_hash,
+            settings=version.settings,
+            run_id=self._run_id,
+            when=now_iso(),
+            seconds=round(seconds, 4),
+            inputs=inputs_of(stage, work.media, work.rows),
+            model=model.name if model else "",
+            revision=model.revision if model else "",
+            weights_sha256=model.weights_sha256 if model else "",
+            also=outcome.also,
+        )
+        return StoredOutcome(
+            media_id=work.media.media_id,
+            stage=stage.name,
+            state=outcome.state,
+            reason=outcome.reason,
+            retryable=outcome.retryable,
+            attempts=_attempts(work.rows.get(stage.name), outcome, version),
+            result=outcome.result,
+            rows=outcome.table.num_rows if outcome.table is not None else 0,
+            data_version=_data_version(outcome),
+            provenance=provenance,
+        )
+
+    def _stamp(self, stage: Stage, work: Work, version: StageVersion) -> bool:
+        """Give an outcome that still holds the new name of the code that would make it.
+
+        False when its file is gone.
+        """
+        stored = self._tools.derived.outcome(work.media.media_id, stage.name)
+        if stored is None:
+            return False
+        provenance = replace(stored.provenance, code_version=version.code_version)
+        stamped = replace(stored, provenance=provenance)
+        table = work.table(stage.name) if work.has_rows(stage.name) else None
+        self._tools.derived.write_outcome(stamped, table)
+        self._keep(work, stamped)
+        return True
+
+
+def stage_row(stored: StoredOutcome) -> StageRow:
+    """The catalogue's row of an outcome file."""
+    made_by = stored.provenance
+    return StageRow(
+        media_id=stored.media_id,
+        stage=stored.stage,
+        state=stored.state,
+        reason=stored.reason,
+        retryable=stored.retryable,
+        attempts=stored.attempts,
+        code_version=made_by.code_version,
+        model=made_by.model,
+        weights_sha256=made_by.weights_sha256,
+        settings_hash=made_by.settings_hash,
+        data_version=stored.data_version,
+        inputs=made_by.inputs,
+        seconds=made_by.seconds,
+        run_id=made_by.run_id,
+        updated_at=made_by.when,
+    )
+
+
+def _outcomes(stage: Stage, works: list[Work], tools: Toolbox) -> Iterator[tuple[Work, Outcome]]:
+    """Each file with its outcome; an error of the whole batch counts for those left over."""
+    if not works:
+        return
+    left = iter(works)
+    try:
+        tools.derived.check_room()
+        with closing(stage.run(works, tools)) as outcomes:
+            for outcome in outcomes:
+                yield next(left), outcome
+    except Exception as error:  # noqa: BLE001 (it becomes the outcome of the files left)
+        if as_dam_error(error) is None:
+            _LOG.exception("%s: unexpected error", stage.name)
+        failure = Outcome.of_error(error)
+        for work in left:
+            yield work, failure
+
+
+def _attempts(before: StageRow | None, outcome: Outcome, version: StageVersion) -> int:
+    same_try = (
+        before is not None
+        and before.state is not State.DONE
+        and before.code_version == version.code_version
+    )
+    earlier = before.attempts if before and same_try else 0
+    return earlier if outcome.state is State.BLOCKED else earlier + 1
+
+
+def _data_version(outcome: Outcome) -> str:
+    if outcome.state not in SETTLED:
+        return ""
+    what: Mapping[str, object] = (
+        outcome.result if outcome.version_of is None else outcome.version_of
+    )
+    return content_version({"state": outcome.state, "result": what}, outcome.table)
