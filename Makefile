@@ -20,6 +20,7 @@ demo: export DAM_PROFILE := bundled
 demo: setup ## Run the pipeline on a small library of samples, or on your own: make demo MEDIA=/folder
 	@$(BIN)/python -m dam_pipeline.cli.demo $${MEDIA:+--media "$$MEDIA"}
 
+test bench: export WITH_SERVERS := 1
 test: export DAM_PROFILE := bundled
 test: setup ## Run all tests; make test ARGS="-k shots" runs some
 	@$(BIN)/pytest $(ARGS)

@@ -3,6 +3,7 @@
 #
 #   PYTHON=/path/to/python   the interpreter to build on; else the first that fits of python3,
 #                            python3.14, python3.13, python3.12, python3.11
+#   WITH_SERVERS=1           also the database server that tests and benchmarks start
 #
 # Installs system packages only for tools that are not there (root or sudo only then), and the
 # Python environment in .venv exactly as requirements.lock pins it, by hash. Says what it installs
@@ -41,6 +42,8 @@ missing_packages() { # the Debian packages for what is not there, one a line
     { command -v ffmpeg && command -v ffprobe; } >/dev/null || echo ffmpeg
     command -v exiftool >/dev/null || echo libimage-exiftool-perl
     command -v espeak-ng >/dev/null || echo espeak-ng
+    [ -z "${WITH_SERVERS:-}" ] || [ -d /usr/lib/postgresql ] || command -v initdb >/dev/null ||
+        echo postgresql
     "$python" -c 'import ensurepip, venv' 2>/dev/null || "$python" -c \
         'import sys; print("python%d.%d-venv" % sys.version_info[:2])'
 }
@@ -50,6 +53,7 @@ why() {
     ffmpeg) echo "reads video and sound" ;;
     libimage-exiftool-perl) echo "exiftool: reads what cameras write into files" ;;
     espeak-ng) echo "speaks the sample clips of the demo and the tests" ;;
+    postgresql) echo "the tests and benchmarks start one of their own" ;;
     *) echo "makes Python environments" ;;
     esac
 }
@@ -67,6 +71,13 @@ install_system_packages() {
             fail "That needs root. Have an administrator run: apt-get install ${packages[*]}; then run again."
         as_root=(sudo)
     fi
+    case " ${packages[*]} " in *" postgresql "*)
+        # Without it, installing the package makes a database and starts a server on port 5432.
+        "${as_root[@]}" mkdir -p /etc/postgresql-common/createcluster.d
+        echo "create_main_cluster = false" | "${as_root[@]}" tee \
+            /etc/postgresql-common/createcluster.d/no-main-cluster.conf >/dev/null
+        ;;
+    esac
     "${as_root[@]}" apt-get update -qq
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null

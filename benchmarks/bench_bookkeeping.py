@@ -1,36 +1,43 @@
 """What does Dagster's bookkeeping cost a (stage, file), against the plain pattern with as many?
 
-Ours: the job `ingest` on tiny photographs, as `dam ingest` launches it, less the engine's own time:
+Ours: the job `ingest` on tiny photographs, as `dam ingest` launches it, less the stages' own time:
 creating the run, planned events, descriptions, materialisations, ending it. Plain: one multi-asset of
-as many assets, whose body only calls `log_event` with one number, on the same keys in one ranged run
-(facts/dagster.md). Both on a new SQLite instance as `dam init` makes it; they take turns.
+as many assets, whose body only calls `log_event` with one number, on the same keys in one ranged run,
+on Dagster's own storage as it comes. On SQLite, and on a Postgres that this starts; they take turns.
 """
 
 import argparse
 import os
+import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import machine
 import material
 from results import Figure, keep, middle, tell, tell_machine
 
 import dam_pipeline.assets.media as media_module
 from dam_pipeline.catalogue.discovery import discover
 from dam_pipeline.dagster_home import open_instance
+from dam_pipeline.event_log.batches import BATCH_SIZE_VARIABLE
 from dam_pipeline.launch import QUIET, quiet_dagster, run_media
 from dam_pipeline.partitions import add_keys, media_partitions, range_tags
 from dam_pipeline.settings import Settings, load_settings
 from dam_pipeline.stages import STAGES
-from dam_pipeline.stages.engine import BatchReport, Finished, Listener, run_stages
+from dam_pipeline.stages.engine import BatchReport, Finished, Tell, run_stages
 from resources.library import LibraryResource, close_libraries
 
 
 class Stopwatch:
-    """The engine's own seconds: those of `run_stages` without what the asset does when told."""
+    """The engine's own seconds: those of `run_stages` without what the asset does when told.
+
+    While it tells, the lane ahead goes on in its thread, so ours is if anything told too long.
+    """
 
     def __init__(self) -> None:
         self.own_s = 0.0
@@ -43,8 +50,8 @@ class Stopwatch:
         self.own_s += time.perf_counter() - began
         return report
 
-    def _timed(self, listener: Listener) -> Listener:
-        def listen(finished: Finished) -> None:
+    def _timed(self, listener: Tell) -> Tell:
+        def listen(finished: Sequence[Finished]) -> None:
             began = time.perf_counter()
             listener(finished)
             self.own_s -= time.perf_counter() - began
@@ -52,9 +59,9 @@ class Stopwatch:
         return listen
 
 
-def ours_s(folder: Path, home: Path) -> float:
+def ours_s(folder: Path, home: Path, postgres_url: str) -> float:
     """Seconds of bookkeeping for all files of the folder."""
-    settings = _settings(home)
+    settings = _settings(home, postgres_url)
     stopwatch = Stopwatch()
     media_module.run_stages = stopwatch.run_stages
     with open_instance(settings) as instance:
@@ -69,10 +76,10 @@ def ours_s(folder: Path, home: Path) -> float:
     return wall_s - stopwatch.own_s
 
 
-def plain_s(count: int, home: Path) -> float:
+def plain_s(count: int, home: Path, postgres_url: str) -> float:
     """Seconds of the plain pattern on as many keys."""
     keys = [f"plain-{number:06}" for number in range(count)]
-    with open_instance(_settings(home)) as instance:
+    with _plain_instance(home, postgres_url) as instance:
         began = time.perf_counter()
         add_keys(instance, keys)
         definitions = dg.Definitions(assets=[_plain_assets()], executor=dg.in_process_executor)
@@ -82,6 +89,15 @@ def plain_s(count: int, home: Path) -> float:
         wall_s = time.perf_counter() - began
         _check(instance, [result.run_id], count)
     return wall_s
+
+
+def _plain_instance(home: Path, postgres_url: str) -> dg.DagsterInstance:
+    """An instance with Dagster's own storage, which writes each event alone."""
+    os.environ.pop(BATCH_SIZE_VARIABLE, None)
+    home.mkdir()
+    storage = f"storage:\n  postgres:\n    postgres_url: {postgres_url}\n" if postgres_url else ""
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n" + storage)
+    return dg.DagsterInstance.from_config(str(home))
 
 
 def _plain_assets() -> dg.AssetsDefinition:
@@ -115,8 +131,9 @@ def _check(instance: dg.DagsterInstance, run_ids: list[str], count: int) -> None
             raise SystemExit(f"{name}: {found} of {count} partitions are materialised")
 
 
-def _settings(home: Path) -> Settings:
+def _settings(home: Path, postgres_url: str) -> Settings:
     os.environ.update(
+        DAM_POSTGRES_URL=postgres_url,
         DAM_HOME=str(home),
         DAM_PROFILE="bundled",
         DAM_SPEECH="false",
@@ -126,33 +143,53 @@ def _settings(home: Path) -> Settings:
     return load_settings(home)
 
 
+def measure(backend: str, folder: Path, options: argparse.Namespace) -> Figure:
+    """Ours and plain in turns, each time on a new home and, for Postgres, a new server."""
+    pairs = options.files * len(STAGES)
+    ours: list[float] = []
+    plain: list[float] = []
+    for turn in range(options.repeats):
+        for name, seconds in (("ours", ours), ("plain", plain)):
+            home = folder / f"{backend}-{name}-{turn}"
+            with postgres() if backend == "postgres" else nullcontext("") as url:
+                if name == "ours":
+                    spent_s = ours_s(folder / "files", home, url)
+                else:
+                    spent_s = plain_s(options.files, home, url.replace("ql:", "ql+psycopg2:"))
+            seconds.append(spent_s * 1000 / pairs)
+    unit = "ms a (stage, file)"
+    return Figure(f"bookkeeping_{backend}", middle(ours), middle(plain), unit, options.repeats)
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """The address of a Postgres of our own."""
+    script = str(machine.CLONE / ".ci" / "postgres.sh")
+    started = subprocess.run([script, "start"], check=True, capture_output=True, text=True)
+    server, url = started.stdout.split()
+    try:
+        yield url
+    finally:
+        subprocess.run([script, "stop", server], check=True)
+
+
 def main() -> None:
-    """Take turns on new homes, tell and keep the figure."""
+    """Take turns on new homes, tell and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--files", type=int, default=50)
+    parser.add_argument("--backends", nargs="+", default=["sqlite", "postgres"])
     options = parser.parse_args()
     here = tell_machine()
     quiet_dagster()
-    pairs = options.files * len(STAGES)
     tell(f"input     {options.files} photographs of 64 × 48 pixels, {len(STAGES)} stages, one run")
-    ours: list[float] = []
-    plain: list[float] = []
     with tempfile.TemporaryDirectory(prefix="dam-bench-") as name:
         folder = Path(name)
         material.make_photographs_of_nothing(folder / "files", options.files)
-        for turn in range(options.repeats):
-            ours.append(ours_s(folder / "files", folder / f"ours-{turn}") * 1000 / pairs)
-            plain.append(plain_s(options.files, folder / f"plain-{turn}") * 1000 / pairs)
-    figure = Figure(
-        "bookkeeping_sqlite",
-        middle(ours),
-        middle(plain),
-        "ms a (stage, file)",
-        options.repeats,
-    )
-    tell(f"  a photograph: {figure.value * len(STAGES):.0f} ms of bookkeeping")
-    keep(figure, here)
+        for backend in options.backends:
+            figure = measure(backend, folder, options)
+            tell(f"  a photograph: {figure.value * len(STAGES):.0f} ms of bookkeeping")
+            keep(figure, here)
 
 
 if __name__ == "__main__":

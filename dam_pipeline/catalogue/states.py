@@ -124,6 +124,18 @@ class StageStates:
             expired = sa.delete(LEASE).where(LEASE.c.expires_at < time.time())
             return connection.execute(expired).rowcount + self._drop_dead_owners(connection)
 
+    def stamps(self, stages: Sequence[str]) -> dict[str, dict[str, str]]:
+        """By stage and media, a text that changes whenever the stage's row on the media does."""
+        found: dict[str, dict[str, str]] = {stage: {} for stage in stages}
+        names = ("stage", "media_id", "updated_at", "state", "data_version")
+        query = sa.select(*(STAGE_STATE.c[name] for name in names))
+        with self._engine.connect() as connection:
+            for stage, media_id, *row in connection.execute(
+                query.where(STAGE_STATE.c.stage.in_(stages))
+            ):
+                found[stage][media_id] = " ".join(row)
+        return found
+
     def newest(self) -> str:
         """When any state last changed (ISO 8601, UTC), or an empty string."""
         with self._engine.connect() as connection:

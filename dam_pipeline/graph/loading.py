@@ -1,26 +1,34 @@
-"""Derived files of many media as one Arrow table a stage, with `media_id` and `item` in front.
+"""Derived rows of all media of the library, from segments: what the graph is made of.
 
-Reads only; which media and which spaces count is decided by `build`.
+Reads only; what is made of the rows is decided by `kinds` and `build`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dam_pipeline import schemas
-from dam_pipeline.records import Json, Media, Space, State
+from dam_pipeline.catalogue.catalogue import Catalogue
+from dam_pipeline.records import Json, Media, Space
 from dam_pipeline.stores.derived import DerivedFiles
+from dam_pipeline.stores.segments import Rows, Segments, StageSegments
 
-# Node tables that are a stage's rows as they are, by stage: table's name and schema.
+NOT_IN_GRAPH = ("vector", "landmarks")
+
+
+def _shown(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([field for field in schema if field.name not in NOT_IN_GRAPH])
+
+
+# Node tables that are a stage's rows, by stage: table's name and the columns it has.
 NODE_STAGES: Mapping[str, tuple[str, pa.Schema]] = {
     "shots": ("shots", schemas.SHOTS),
     "keyframes": ("keyframes", schemas.KEYFRAMES),
     "transcript": ("segments", schemas.TRANSCRIPT),
-    "scenes": ("scenes", schemas.SCENES),
+    "scenes": ("scenes", _shown(schemas.SCENES)),
+    "face_embeddings": ("faces", _shown(schemas.face_embeddings(1))),
 }
 _MEDIA: list[tuple[str, pa.DataType]] = [
     ("media_id", pa.string()),
@@ -39,48 +47,48 @@ _MEDIA: list[tuple[str, pa.DataType]] = [
 MEDIA = pa.schema(_MEDIA)
 
 
-class Reader:
-    """Reads stages of a fixed list of media; what cannot be read is left out and noted."""
+class Library:
+    """The derived rows of a fixed list of media, brought up to date stage by stage when asked for."""
 
-    def __init__(self, derived: DerivedFiles, media_ids: Sequence[str]) -> None:
-        self._derived = derived
-        self._media_ids = sorted(media_ids)
-        self.warnings: list[str] = []
+    def __init__(
+        self, catalogue: Catalogue, derived: DerivedFiles, media: Sequence[Media], stages: Iterable[str]
+    ) -> None:
+        self.media = media
+        self._segments = Segments(derived)
+        self._stamps = catalogue.states.stamps(list(stages))
+        self._opened: dict[str, StageSegments] = {}
+        self.warnings = self._segments.warnings
 
-    def rows(
-        self, stage: str, schema: pa.Schema, media_ids: Sequence[str] | None = None
-    ) -> pa.Table:
-        """The stage's rows of all media (or of some), in the order of media ids and items."""
-        owners: list[str] = []
-        tables = [schema.empty_table()]
-        for media_id in self._media_ids if media_ids is None else media_ids:
-            path = self._derived.folder(media_id) / f"{stage}.parquet"
-            table = self._one(path, stage, schema)
-            if table is not None:
-                owners.append(media_id)
-                tables.append(table)
-        return _numbered(owners, tables)
+    def stage(self, stage: str) -> StageSegments:
+        """A stage of all media, as it is now."""
+        if stage not in self._opened:
+            known = self._stamps[stage]
+            stamps = {one.media_id: known.get(one.media_id, "") for one in self.media}
+            self._opened[stage] = self._segments.refresh(stage, stamps)
+        return self._opened[stage]
 
-    def embeddings(self, stage: str, schema: Callable[[int], pa.Schema], space: Space) -> pa.Table:
-        """The rows of a stage of vectors, of those media alone whose vectors are of this space."""
-        own = []
-        for media_id in self._media_ids:
-            outcome = self._derived.outcome(media_id, stage)
-            if (
-                outcome
-                and outcome.state is State.DONE
-                and outcome.result.get("space") == space.name
-            ):
-                own.append(media_id)
-        return self.rows(stage, schema(space.dimension), own)
+    def versions(
+        self, stage: str, schema: pa.Schema, space: Space | None = None
+    ) -> dict[str, str]:
+        """Data versions of the media that have rows of this form, in this space where one is given."""
+        found = self.stage(stage)
+        entries = {one: found.entries[one] for one in found.media_with(schema)}
+        return {
+            one: entry.data_version
+            for one, entry in entries.items()
+            if space is None or entry.space == space.name
+        }
 
-    def media(self, media: Sequence[Media]) -> pa.Table:
+    def rows(self, stage: str, schema: pa.Schema, media_ids: Iterable[str]) -> Rows:
+        """The rows of a stage of some of the media in `versions`."""
+        return self.stage(stage).rows(schema, media_ids)
+
+    def media_rows(self) -> pa.Table:
         """One row a media, with what its probe says where it has one."""
-        return pa.Table.from_pylist([self._media_row(one) for one in media], MEDIA)
+        return pa.Table.from_pylist([self._media_row(one) for one in self.media], MEDIA)
 
     def _media_row(self, media: Media) -> dict[str, Json]:
-        outcome = self._derived.outcome(media.media_id, "probe")
-        probe = outcome.result if outcome else {}
+        probe = self.stage("probe").result(media.media_id)
         gps = probe.get("gps") or {}
         names = ("duration_s", "width", "height", "has_audio", "created_at", "camera")
         return {
@@ -92,24 +100,6 @@ class Reader:
             "lat": gps.get("lat"),
             "lon": gps.get("lon"),
         }
-
-    def _one(self, path: Path, stage: str, schema: pa.Schema) -> pa.Table | None:
-        """One file's rows; None without a file, or with a note when it cannot be read.
-
-        A plain read by one thread takes 0.4 ms of a core, a data set of all files 0.7 ms each.
-        """
-        try:
-            with pq.ParquetFile(path) as file:
-                table = file.read(use_threads=False)
-            return table.replace_schema_metadata(None).cast(schema)
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, pa.ArrowException) as error:
-            self.warnings.append(
-                f"{path} cannot be read and is left out ({error}). "
-                f"Run `dam retry --stage {stage} {path.parent.name}`."
-            )
-            return None
 
 
 def vectors_of(table: pa.Table) -> np.ndarray:
@@ -130,13 +120,6 @@ def floats_of(table: pa.Table, name: str) -> np.ndarray:
 
 def _flat(column: Any) -> np.ndarray:
     parts = [np.asarray(chunk.flatten(), np.float32) for chunk in column.chunks]
+    if len(parts) == 1:
+        return parts[0]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
-
-
-def _numbered(media_ids: Sequence[str], tables: Sequence[pa.Table]) -> pa.Table:
-    """All rows with their owners and their places in the owners' tables; the first table is empty."""
-    counts = [table.num_rows for table in tables[1:]]
-    owners = pa.array(np.repeat(np.array(media_ids, object), counts), pa.string())
-    items = np.concatenate([np.arange(0), *(np.arange(count) for count in counts)])
-    numbered = pa.concat_tables(tables).add_column(0, "item", pa.array(items, pa.int32()))
-    return numbered.add_column(0, "media_id", owners)

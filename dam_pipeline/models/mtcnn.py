@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from dam_pipeline.errors import WeightsMissing
+from dam_pipeline.models.cascade import Cascade
 from dam_pipeline.models.device import memory_guard, torch_device
 from dam_pipeline.models.locate import package_path
 from dam_pipeline.models.manifest import weights_sha256
@@ -20,8 +21,7 @@ from dam_pipeline.settings import Settings
 
 LONGEST_PX = 1280  # pictures are reduced to this: counted right on all labelled ones (facts §0)
 MIN_FACE_PX = 40  # smallest face looked for, after reducing
-THRESHOLDS = [0.6, 0.7, 0.85]  # of the three nets
-BATCH = 8  # pictures of equal size looked at together
+BATCH = 8  # pictures whose chips are looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,47 +58,26 @@ class Mtcnn:
     """The detector, resident on the settings' device."""
 
     def __init__(self, settings: Settings) -> None:
-        from facenet_pytorch import MTCNN
-
         self.ref = mtcnn_ref(settings)
         self._least = settings.face_confidence
-        self._net = MTCNN(
-            min_face_size=MIN_FACE_PX,
-            thresholds=THRESHOLDS,
-            keep_all=True,
-            device=torch_device(settings),
-        ).eval()
+        self._cascade = Cascade(MIN_FACE_PX, torch_device(settings))
 
     def find(self, pictures: Sequence[np.ndarray]) -> list[list[Finding]]:
-        """Faces of each reduced picture (h, w, 3) uint8, largest first; equal sizes together."""
-        found: list[list[Finding]] = [[] for _ in pictures]
-        by_size: dict[tuple[int, ...], list[int]] = {}
-        for index, picture in enumerate(pictures):
-            by_size.setdefault(picture.shape[:2], []).append(index)
-        for size, indexes in by_size.items():
-            if min(size) < MIN_FACE_PX:
-                continue  # no level of the pyramid is left: the nets would fail on nothing
-            for at in range(0, len(indexes), BATCH):
-                part = indexes[at : at + BATCH]
-                for index, faces in zip(part, self._look([pictures[i] for i in part]), strict=True):
-                    found[index] = faces
+        """Faces of each reduced picture (h, w, 3) uint8, largest first."""
+        found: list[list[Finding]] = []
+        for at in range(0, len(pictures), BATCH):
+            with memory_guard("finding faces", "Lower DAM_KEYFRAME_PX, or set DAM_DEVICE=cpu."):
+                results = self._cascade.find(pictures[at : at + BATCH])
+            found.extend(self._findings(boxes, points) for boxes, points in results)
         return found
 
-    def _look(self, pictures: list[np.ndarray]) -> list[list[Finding]]:
-        with memory_guard("finding faces", "Lower DAM_KEYFRAME_PX, or set DAM_DEVICE=cpu."):
-            boxes, chances, points = self._net.detect(np.stack(pictures), landmarks=True)
-        return [self._findings(*result) for result in zip(boxes, chances, points, strict=True)]
-
-    def _findings(
-        self, boxes: np.ndarray | None, chances: np.ndarray, points: np.ndarray
-    ) -> list[Finding]:
-        if boxes is None:
-            return []
-        rows = zip(np.asarray(boxes, float), chances, np.asarray(points, float), strict=True)
+    def _findings(self, boxes: np.ndarray, points: np.ndarray) -> list[Finding]:
+        sides = boxes[:, 2:4] - boxes[:, :2]
+        largest = np.argsort(-sides[:, 0] * sides[:, 1], kind="stable")
         return [
-            Finding(edges, marks, float(chance))
-            for edges, chance, marks in rows
-            if chance >= self._least and (edges[2:] > edges[:2]).all()
+            Finding(boxes[i, :4].astype(float), points[i].astype(float), float(boxes[i, 4]))
+            for i in largest
+            if boxes[i, 4] >= self._least and (sides[i] > 0).all()
         ]
 
 

@@ -97,7 +97,9 @@ class StageSegments:
     def result(self, media_id: str) -> Mapping[str, Json]:
         """The stage's small result on a media, without what is left out; empty when it has none."""
         entry = self.entries.get(media_id)
-        found: Mapping[str, Json] = json.loads(entry.outcome)["result"] if _told(entry) else {}
+        found: Mapping[str, Json] = {}
+        if entry and entry.outcome:
+            found = json.loads(entry.outcome)["result"]
         return found
 
     def outcome(self, media_id: str) -> StoredOutcome | None:
@@ -110,14 +112,14 @@ class StageSegments:
         document["provenance"] = Provenance.from_json(document["provenance"])
         return StoredOutcome(**document)
 
-    def rows(self, schema: pa.Schema, media_ids: Iterable[str] | None = None) -> Rows:
-        """The rows of these media (of all: None) in this form; media without rows are left out.
+    def media_with(self, schema: pa.Schema) -> set[str]:
+        """The media that have rows, and rows that can be read in this form."""
+        fitting = {name for name, table in self._tables.items() if _fits(table.schema, schema)}
+        return {one for one, entry in self.entries.items() if entry.segment in fitting}
 
-        Raises SchemaMismatch when rows of another form are among them.
-        """
-        wanted = sorted(self.entries if media_ids is None else media_ids)
-        entries = [self.entries[one] for one in wanted if one in self.entries]
-        entries = [entry for entry in entries if entry.rows]
+    def rows(self, schema: pa.Schema, media_ids: Iterable[str]) -> Rows:
+        """The columns of this schema of these media; each must be one of `media_with`."""
+        entries = [self.entries[one] for one in sorted(media_ids)]
         counts = np.array([entry.rows for entry in entries], np.int64)
         starts = np.cumsum(counts) - counts
         tables = [_as(schema, piece) for piece in _pieces(entries, self._tables)]
@@ -262,10 +264,6 @@ class SegmentedFiles(DerivedFiles):
         return found.table(media_id)
 
 
-def _told(entry: Entry | None) -> bool:
-    return entry is not None and bool(entry.outcome)
-
-
 def _entry(outcome: StoredOutcome, stamp: str) -> Entry:
     result = {name: value for name, value in outcome.result.items() if name not in LEFT_OUT}
     document = {**asdict(replace(outcome, result=result)), "state": outcome.state.value}
@@ -295,15 +293,16 @@ def _pieces(entries: Sequence[Entry], tables: Mapping[str, pa.Table]) -> Iterato
 
 
 def _as(schema: pa.Schema, table: pa.Table) -> pa.Table:
-    if table.schema.equals(schema):
-        return table
+    shown = table.select(schema.names)
+    return shown if shown.schema.equals(schema) else shown.cast(schema)
+
+
+def _fits(given: pa.Schema, wanted: pa.Schema) -> bool:
     try:
-        return table.cast(schema)
-    except (ValueError, pa.ArrowException) as error:
-        raise SchemaMismatch(
-            f"Some derived rows have another form than this version reads ({error}). "
-            "Run `dam retry --stale`."
-        ) from error
+        _as(wanted, given.empty_table())
+    except (KeyError, ValueError, pa.ArrowException):
+        return False
+    return True
 
 
 def _opened(folder: Path) -> StageSegments:

@@ -1,0 +1,92 @@
+"""Vectors of pictures from which the thresholds of a space are calibrated, and where they lie.
+
+A home's own (`DAM_HOME/calibration/<space>.npz`, written by `dam tag calibrate`) comes before the one
+that ships beside the weights. Vectors are of one space alone; labels may be unknown.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dam_pipeline.models.locate import locate
+from dam_pipeline.settings import Settings
+from dam_pipeline.stores.derived import replaced
+
+BACKGROUND_FILE = "dam_background.npz"
+FOLDER = "calibration"
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Unit vectors (n, d) float32 of pictures in `space`, and what each shows.
+
+    `labels` are ids or names of terms; None where nobody knows. `source` says what pictures.
+    """
+
+    space: str
+    vectors: np.ndarray
+    labels: tuple[tuple[str, ...] | None, ...]
+    source: str
+
+
+def background_path(settings: Settings, space: str) -> Path | None:
+    """Where the background of a space lies, or None when there is none."""
+    own = own_path(settings.home, space)
+    if own.exists():
+        return own
+    shipped = locate(settings, "image_text").path / BACKGROUND_FILE
+    return shipped if shipped.exists() and _space_of(shipped) == space else None
+
+
+def own_path(home: Path, space: str) -> Path:
+    """Where a home keeps its own background of a space."""
+    return home / FOLDER / f"{file_name(space)}.npz"
+
+
+def background_version(settings: Settings, space: str) -> str:
+    """Hash of the background's content; empty without one."""
+    path = background_path(settings, space)
+    return hashlib.blake2b(path.read_bytes(), digest_size=6).hexdigest() if path else ""
+
+
+def write_background(background: Background, path: Path) -> None:
+    """Write a background; the same content gives the same bytes."""
+    about = {
+        "space": background.space,
+        "source": background.source,
+        "labels": background.labels,
+    }
+    with replaced(path) as temporary, open(temporary, "wb") as file:
+        text = np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8)
+        np.savez_compressed(file, about=text, vectors=background.vectors.astype(np.float16))
+
+
+def read_background(path: Path) -> Background:
+    """The background in a file."""
+    with np.load(path, allow_pickle=False) as stored:
+        about = json.loads(stored["about"].tobytes())
+        vectors = stored["vectors"].astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    labels = tuple(None if one is None else tuple(one) for one in about["labels"])
+    return Background(about["space"], vectors, labels, about["source"])
+
+
+def file_name(space: str) -> str:
+    """A space's name as a file may be called."""
+    return re.sub(r"[^A-Za-z0-9._@-]", "_", space)
+
+
+def subset(background: Background, rows: Sequence[int]) -> Background:
+    """Some rows of a background."""
+    labels = tuple(background.labels[row] for row in rows)
+    return Background(background.space, background.vectors[list(rows)], labels, background.source)
+
+
+def _space_of(path: Path) -> str:
+    with np.load(path, allow_pickle=False) as stored:
+        return str(json.loads(stored["about"].tobytes())["space"])

@@ -1,0 +1,115 @@
+"""Where a term begins, learnt from pictures: pure arithmetic over cosines and labels.
+
+Every cosine becomes a distance from the term's background, in its standard deviations; a term is there
+where that distance reaches its threshold. Without pictures to learn from, the background is what the
+other terms of the vocabulary give for the same picture.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+FEW = 30  # pictures without the term below which nothing is learnt of it
+FEW_SHOWN = 3  # pictures with the term from which the gap to those without is used
+LOW_SHOWN = 0.05  # share of pictures with the term that may lie below a threshold in the gap
+FEW_TERMS = 12  # terms of which one picture's own background is made
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """For each term the mean and deviation of its background and where it begins, (terms,) float64.
+
+    `begins` is in deviations above the mean; infinite where a term is not decided. With
+    `within_picture` they apply to cosines that were standardised over the terms of each picture.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    begins: np.ndarray
+    within_picture: bool
+
+    def distances(self, cosines: np.ndarray) -> np.ndarray:
+        """Deviations above the threshold (n, terms) of cosines (n, terms); 0 is the threshold."""
+        values = standardised(cosines) if self.within_picture else cosines
+        return (values - self.mean) / self.deviation - self.begins
+
+
+def from_vocabulary(terms: int, false_rate: float) -> Thresholds:
+    """Thresholds without any picture: a term must stand out among the terms of its own picture.
+
+    All are infinite in a vocabulary too small to say what is usual.
+    """
+    begins = _normal(false_rate) if terms >= FEW_TERMS else np.inf
+    return Thresholds(np.zeros(terms), np.ones(terms), np.full(terms, begins), True)
+
+
+def from_pictures(
+    cosines: np.ndarray, shown: np.ndarray, absent: np.ndarray, false_rate: float
+) -> Thresholds:
+    """Thresholds from cosines (n, terms), and where a term is known to be shown and to be absent.
+
+    `shown` and `absent` are bool (n, terms); a term that is nowhere known to be shown takes for
+    absent all pictures in which it does not stand out among the terms (`from_vocabulary`). A
+    threshold lets at most `false_rate` of the pictures without the term through, by count and by the
+    normal tail; where the pictures with it all lie higher, it is in the middle of the gap.
+    """
+    count = cosines.shape[1]
+    mean, deviation, begins = np.zeros(count), np.ones(count), np.full(count, np.inf)
+    usual = standardised(cosines) < _normal(false_rate)
+    for term in range(count):
+        is_labelled = shown[:, term].any()
+        without = cosines[absent[:, term] if is_labelled else usual[:, term], term]
+        if len(without) < FEW:
+            continue
+        mean[term], deviation[term] = without.mean(), max(float(without.std()), 1e-6)
+        floor = _floor(without, cosines[shown[:, term], term], false_rate)
+        begins[term] = (floor - mean[term]) / deviation[term]
+    return Thresholds(mean, deviation, begins, False)
+
+
+def standardised(cosines: np.ndarray) -> np.ndarray:
+    """Cosines (n, terms) in deviations from the mean over the terms of each picture."""
+    spread = np.maximum(cosines.std(axis=1, keepdims=True), 1e-6)
+    result: np.ndarray = (cosines - cosines.mean(axis=1, keepdims=True)) / spread
+    return result
+
+
+def margin(looks: int, false_rate: float) -> float:
+    """Deviations by which a threshold must rise when it is asked `looks` times (Bonferroni)."""
+    return _normal(false_rate / max(looks, 1)) - _normal(false_rate)
+
+
+def known_truth(
+    labels: Sequence[tuple[str, ...] | None], related: Sequence[frozenset[str]], tags: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where terms are shown and where absent: bool (n, terms) each, by what the pictures are labelled.
+
+    `related` are for each term the labels that leave it open (its parents); a label of the term or
+    of one below it, written `labels` with all parents, says that it is shown. Unlabelled pictures
+    say neither.
+    """
+    shown = np.zeros((len(labels), len(tags)), bool)
+    absent = np.zeros_like(shown)
+    for row, mine in enumerate(labels):
+        if mine is None:
+            continue
+        for term, tag in enumerate(tags):
+            shown[row, term] = tag in mine
+            absent[row, term] = tag not in mine and not related[term].intersection(mine)
+    return shown, absent
+
+
+def _floor(without: np.ndarray, shown: np.ndarray, false_rate: float) -> float:
+    by_count = float(np.quantile(without, 1 - false_rate))
+    by_normal = float(without.mean() + _normal(false_rate) * without.std())
+    floor = max(by_count, by_normal)
+    if len(shown) < FEW_SHOWN:
+        return floor
+    low = float(np.quantile(shown, LOW_SHOWN))
+    return (floor + low) / 2 if low > floor else floor
+
+
+def _normal(rate: float) -> float:
+    return NormalDist().inv_cdf(1 - rate)
