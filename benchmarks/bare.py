@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from PIL import Image
 
+from dam_pipeline.models.cascade import THRESHOLDS
 from dam_pipeline.models.dlib_faces import CHIP_PADDING, CHIP_PX
 from dam_pipeline.models.locate import DLIB_LANDMARKS, DLIB_RECOGNISER, package_path
-from dam_pipeline.models.mtcnn import MIN_FACE_PX, THRESHOLDS
 from dam_pipeline.settings import Settings
 
 CLIP_BATCH = 32
 FACE_BATCH = 8
+LEAST_FACE_PX = 40  # ours looks for smaller ones besides, at its own cost
 DRAFT_PX = 448  # as facts/media_ml.md has it: twice what CLIP looks at
 LEAST_CONFIDENCE = Settings.model_fields["face_confidence"].default
 
@@ -72,7 +73,9 @@ class BareFaces:
         if home is None:
             raise SystemExit("Faces need the weights of the extra `bundled`: make setup")
         self._dlib: Any = import_module("dlib")
-        self._finder = MTCNN(min_face_size=MIN_FACE_PX, thresholds=THRESHOLDS, keep_all=True).eval()
+        self._finder = MTCNN(
+            min_face_size=LEAST_FACE_PX, thresholds=THRESHOLDS, keep_all=True
+        ).eval()
         self._landmarks = self._dlib.shape_predictor(str(home / "models" / DLIB_LANDMARKS))
         recogniser = home / "models" / DLIB_RECOGNISER
         self._network = self._dlib.face_recognition_model_v1(str(recogniser))

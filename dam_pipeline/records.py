@@ -6,10 +6,11 @@ No behaviour beyond construction from and to JSON; tables of the same things are
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 Json = Any  # what `json.loads` gives; its form is the documented one of the place
 Box = tuple[float, float, float, float]
+Transition = Literal["start", "cut", "dissolve", "fade"]  # how a shot begins
 
 ESSENCE = (
     *("kind", "container", "duration_s", "width", "height", "rotation_deg", "orientation"),
@@ -145,11 +146,35 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Boundary:
+    """A new shot begins at `time_s`, in the middle of a transition that lasts `transition_s`."""
+
+    time_s: float
+    transition: Transition
+    transition_s: float = 0.0
+
+    @property
+    def start_s(self) -> float:
+        """When the transition begins."""
+        return self.time_s - self.transition_s / 2
+
+    @property
+    def end_s(self) -> float:
+        """When the transition has ended."""
+        return self.time_s + self.transition_s / 2
+
+
+@dataclass(frozen=True, slots=True)
 class Shot:
-    """An unbroken run of frames."""
+    """An unbroken run of frames.
+
+    `transition` says how it begins; a dissolve or fade lasts `transition_s`, `start_s` its middle.
+    """
 
     start_s: float
     end_s: float
+    transition: Transition = "start"
+    transition_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,9 +77,16 @@ class Settings(BaseSettings):
     keyframe_px: int = Field(1280, ge=224, description="Longest side of a stored keyframe.")
     poster_px: int = Field(640, ge=64, le=700, description="Longest side of a poster.")
     face_confidence: float = Field(0.95, ge=0, le=1, description="Least confidence of a face.")
+    faces: bool = Field(True, description="Whether faces are looked for at all.")
+    tag_false_rate: float = Field(
+        0.005,
+        gt=0,
+        lt=0.5,
+        description="Share of pictures without a term that may be tagged with it all the same.",
+    )
     speech: bool = Field(True, description="Whether speech is transcribed at all.")
     speech_language: str = Field("", description="Language code of the speech; empty: detected.")
-    speech_window_s: float = Field(600.0, gt=10, description="Longest piece given to the model.")
+    speech_window_s: float = Field(30.0, gt=10, description="Longest piece given to the model.")
 
     batch_files: int = Field(50, ge=1, description="Most files in one run.")
     batch_mb: int = Field(20_000, ge=1, description="Most original megabytes in one run.")

@@ -1,7 +1,7 @@
 """Small libraries written by hand: derived files and catalogue rows whose right answers are plain."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,8 @@ from dam_pipeline.records import (
     StoredOutcome,
 )
 from dam_pipeline.settings import Settings
-from dam_pipeline.stores.derived import DerivedFiles
+from dam_pipeline.stages.engine import stage_row
+from dam_pipeline.stores.derived import DerivedFiles, content_version
 
 PICTURES = Space("made@1", "image_text", 8, text_floor=0.3, image_floor=0.6, alike_floor=0.9)
 FACES = Space("faces@1", "face", 4, alike_floor=0.8)
@@ -45,7 +46,7 @@ def between(a: int, b: int, cosine: float, dimension: int = 8) -> np.ndarray:
 class Clip:
     """One file: keyframes as (start_s, end_s, vector), faces as (keyframe, vector), segments.
 
-    Segments are (start_s, end_s, text), their words spread evenly.
+    Segments are (start_s, end_s, text), their words spread evenly; `probe` is more that the probe says.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Clip:
     sharpness: float = 100.0
     exposure: float = 0.5
     folder: str = "/library"
+    probe: Mapping[str, Json] = field(default_factory=dict)
     media_id: str = field(default="")
 
     def __post_init__(self) -> None:
@@ -85,7 +87,7 @@ class Handmade:
     def write(self, clip: Clip) -> None:
         """Write a clip's derived files over what was there."""
         probe = {"duration_s": clip.duration_s, "has_audio": clip.has_audio, "width": 64}
-        self._outcome(clip, "probe", probe, None)
+        self._outcome(clip, "probe", probe | dict(clip.probe), None)
         keyframes = [
             {
                 "shot": 0,
@@ -132,9 +134,12 @@ class Handmade:
                 "box": [0.25, 0.25, 0.5, 0.5],
                 "confidence": 0.99,
                 "landmarks": [0.5] * 10,
+                "track": track,
+                "quality": 0.9,
+                "is_best": True,
                 "vector": vector,
             }
-            for at, vector in clip.faces
+            for track, (at, vector) in enumerate(clip.faces)
         ]
         size = len(clip.faces[0][1]) if rows else 4
         self._outcome(
@@ -171,10 +176,12 @@ class Handmade:
         table = pa.Table.from_pylist(rows, schema=schema) if rows else None
         count = len(rows or ())
         state = State.EMPTY if rows == [] else State.DONE
+        version = content_version({"state": state, "result": result}, table)
         outcome = StoredOutcome(
-            clip.media_id, stage, state, "", False, 0, result, count, "v", PROVENANCE
+            clip.media_id, stage, state, "", False, 0, result, count, version, PROVENANCE
         )
         self.derived.write_outcome(outcome, table)
+        self.catalogue.states.record([stage_row(outcome)])
 
 
 def _segment(start_s: float, end_s: float, text: str) -> dict[str, Json]:

@@ -36,11 +36,12 @@ ASSET_GRAPH = {
     "shots": ("L1_shots", {"probe"}),
     "keyframes": ("L1_shots", {"probe", "shots"}),
     "clip_embeddings": ("L1_shots", {"keyframes"}),
+    "tags": ("L1_shots", {"keyframes", "clip_embeddings"}),
     "face_embeddings": ("L1_shots", {"keyframes"}),
     "transcript": ("L1_shots", {"probe"}),
     "scenes": (
         "L2_scenes",
-        {"probe", "shots", "keyframes", "clip_embeddings", "face_embeddings", "transcript"},
+        {"probe", "shots", "keyframes", "clip_embeddings", "tags", "face_embeddings", "transcript"},
     ),
     "search_index": (
         "L2_scenes",

@@ -15,7 +15,7 @@ from dam_pipeline.media.keyframes import (
     choose_hero,
     quality,
 )
-from dam_pipeline.records import Shot
+from dam_pipeline.records import Boundary, Shot
 
 STEP_S = 1 / 3
 
@@ -47,7 +47,7 @@ class Run:
         for index in range(int(end_s / STEP_S)):
             time_s = index * STEP_S
             while cuts and cuts[0] <= time_s:
-                chooser.cut(cuts.pop(0))
+                chooser.cut(Boundary(cuts.pop(0), "cut"))
             sharpness = more.get("sharpness", lambda t: 100.0)(time_s)
             chooser.offer(candidate(time_s, look(time_s), sharpness))
             chooser.settle(time_s)
@@ -167,7 +167,7 @@ def test_a_single_frame_is_a_shot_with_a_keyframe():
 
 def test_a_shot_that_no_candidate_fell_into_is_part_of_the_next():
     chooser = KeyframeChooser(Rules(), lambda c, p: None)
-    chooser.cut(0.2)
+    chooser.cut(Boundary(0.2, "cut"))
     chooser.offer(candidate(0.3))
     chooser.finish(1.0)
     assert chooser.shots == [Shot(0.0, 1.0)]

@@ -9,6 +9,7 @@ import pytest
 from dam_pipeline.errors import OutOfMemory, WeightsMismatch, WeightsMissing
 from dam_pipeline.models import (
     identify,
+    locate,
     open_face,
     open_image_text,
     open_sentence,
@@ -59,10 +60,13 @@ def test_missing_weights_block_with_the_command_that_brings_them(
     assert caught.value.blocks
 
 
-def test_a_profile_without_weights_identifies_nothing(tmp_path: Path) -> None:
+def test_a_profile_without_weights_identifies_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(locate, "package_path", lambda name: None)
     settings = _bare(tmp_path)
-    assert identify(settings) == {"image_text": None, "face": None, "speech": None}
-    assert spaces(settings) == {"image_text": None, "face": None}
+    assert identify(settings) == dict.fromkeys(("image_text", "face", "speech", "sentence"))
+    assert spaces(settings) == dict.fromkeys(("image_text", "face", "sentence"))
 
 
 def test_a_folder_that_is_not_there_is_named_and_not_taken_for_a_hub_name(tmp_path: Path) -> None:

@@ -191,17 +191,24 @@ def test_finding_spans_leaves_torch_its_threads(tmp_path: Path) -> None:
 
 
 class _Counter:
-    """A listener that notes how long its windows are, and says one word in the middle of each."""
+    """A recogniser that notes how long its windows are, and says one word in the middle of each.
 
-    def __init__(self) -> None:
+    `chances` are those of the languages of one window after the other.
+    """
+
+    def __init__(self, *chances: dict[str, float]) -> None:
         self.lengths_s: list[float] = []
+        self._chances = iter(chances)
 
-    def __call__(self, sound: np.ndarray, language: str) -> tuple[str, Iterable[Heard]]:
+    def languages(self, sound: np.ndarray) -> dict[str, float]:
+        return next(self._chances, {"en": 1.0})
+
+    def listen(self, sound: np.ndarray, language: str) -> Iterable[Heard]:
         """One word that lasts from a second after the start to a second before the end."""
         length_s = len(sound) / RATE
         self.lengths_s.append(length_s)
         word = Word(1.0, length_s - 1, " word", 1.0)
-        return language or "en", [Heard(0.0, length_s, " word", (word,))]
+        return [Heard(0.0, length_s, " word", (word,))]
 
 
 def test_long_speech_is_cut_at_silences_into_windows(tmp_path: Path, park: np.ndarray) -> None:
@@ -229,12 +236,47 @@ def test_speech_without_a_pause_is_cut_all_the_same(tmp_path: Path) -> None:
 
 def test_a_time_in_a_window_lands_in_the_span_it_was_said_in() -> None:
     spans = (Span(0, RATE, 0), Span(100 * RATE, 102 * RATE, 100 * RATE))
-    window = Window(spans)  # 1 s silence, 1 s speech, 1 s silence, 2 s speech, 1 s silence
-    assert window.length_s == 6
+    window = Window(spans)  # 1 s silence, 1 s speech, 1 s silence, 2 s speech
+    assert window.length_s == 5
     assert window.place(1.25, 1.75) == (0.25, 0.75)
     assert window.place(3.5, 4.0) == (100.5, 101.0)
     assert window.place(4.5, 6.0) == (101.5, 102.0)
     assert window.place(2.9, 3.5) == (100.0, 100.5)
+
+
+def test_a_short_pause_in_a_window_is_kept_as_it_was() -> None:
+    spans = (Span(0, RATE, 0), Span(round(1.5 * RATE), 2 * RATE, round(1.5 * RATE)))
+    window = Window(spans)
+    samples = np.arange(2 * RATE, dtype=np.float32)
+    assert window.length_s == 3
+    assert list(window.sound(samples)[RATE:]) == list(samples)
+    assert window.place(2.6, 2.9) == (1.6, 1.9)
+
+
+def _languages(tmp_path: Path, park: np.ndarray, *chances: dict[str, float]) -> list[str]:
+    """Languages of the windows of three sayings, one window each."""
+    settings = Settings(home=tmp_path, speech_window_s=11, speech_language="")
+    sound = np.concatenate([part for _ in range(3) for part in (park, park, _silence(1.5))])
+    heard = Voice(settings).transcribe(sound, _Counter(*chances))
+    assert len(heard.segments) == 3
+    return [segment.language for segment in heard.segments]
+
+
+def test_a_sure_change_of_language_is_followed(tmp_path: Path, park: np.ndarray) -> None:
+    english, german = {"en": 0.9, "de": 0.1}, {"en": 0.1, "de": 0.9}
+    assert _languages(tmp_path, park, english, german, german) == ["en", "de", "de"]
+
+
+def test_an_unsure_window_keeps_the_language_before(tmp_path: Path, park: np.ndarray) -> None:
+    german, unclear = {"de": 0.8, "yi": 0.2}, {"yi": 0.5, "de": 0.3}
+    assert _languages(tmp_path, park, german, unclear, german) == ["de", "de", "de"]
+
+
+def test_an_unclear_beginning_is_decided_with_what_follows(
+    tmp_path: Path, park: np.ndarray
+) -> None:
+    german, unclear = {"de": 0.8, "yi": 0.2}, {"yi": 0.45, "de": 0.35}
+    assert _languages(tmp_path, park, unclear, german, german, german) == ["de"] * 3
 
 
 def test_spans_that_touch_are_not_heard_twice() -> None:

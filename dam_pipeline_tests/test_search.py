@@ -10,6 +10,7 @@ from PIL import Image
 from dam_pipeline.catalogue.catalogue import open_catalogue
 from dam_pipeline.errors import ConfigurationError, UnreadableMedia, WeightsMissing
 from dam_pipeline.records import Filters, MediaKind, ModelRef, Space
+from dam_pipeline.search.asking import Models
 from dam_pipeline.search.index_rows import index_media
 from dam_pipeline.search.query import Library, SearchResult, search
 from dam_pipeline.stores.vectors import WORDS, open_vector_store
@@ -47,7 +48,8 @@ class Home(Handmade):
         def no_faces() -> ColourModel:
             return ColourModel(space)
 
-        library = Library(self.settings, self.catalogue, self.derived, self.store, no_faces)
+        models = Models(no_faces, lambda: self.sentences)
+        library = Library(self.settings, self.catalogue, self.derived, self.store, models)
         return search(library, *args, **kwargs)
 
     def names(self, *args, **kwargs) -> list[str]:
@@ -310,7 +312,8 @@ def without_weights(home: Home) -> Callable[..., SearchResult]:
     def missing() -> ColourModel:
         raise WeightsMissing("No weights of clip here. Run `dam models fetch clip`.")
 
-    library = Library(home.settings, home.catalogue, home.derived, home.store, missing)
+    models = Models(missing, missing)
+    library = Library(home.settings, home.catalogue, home.derived, home.store, models)
     return lambda *args, **kwargs: search(library, *args, **kwargs)
 
 
@@ -363,5 +366,5 @@ def test_indexing_counts_rows_by_stage_for_each_media(home: Home) -> None:
     clip = Clip("c.mp4", [(0, 5, axis(0))], faces=[(0, axis(0, 4))] * 2, segments=[(0, 1, "x y")])
     ids = home.add(clip, Clip("nothing.mp4"))
     counts = index_media(home.store, home.derived, ids)
-    assert list(counts[ids[0]].values()) == [1, 2, 1]
+    assert list(counts[ids[0]].values()) == [1, 2, 0, 1]
     assert list(counts[ids[1]].values()) == [0, 0, 0]

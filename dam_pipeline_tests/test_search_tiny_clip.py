@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from dam_pipeline.catalogue.catalogue import open_catalogue
-from dam_pipeline.models import ImageTextModel, open_image_text
+from dam_pipeline.models import ImageTextModel, open_image_text, open_sentence
 from dam_pipeline.records import MediaKind
 from dam_pipeline.samples.drawing import Scene, draw_scene
+from dam_pipeline.search.asking import Models
 from dam_pipeline.search.index_rows import index_media
 from dam_pipeline.search.query import Library, search
 from dam_pipeline.settings import Settings
@@ -46,7 +47,8 @@ def library(tmp_path: Path, model: ImageTextModel) -> Iterator[Library]:
         ]
         store = open_vector_store(home.settings)
         index_media(store, home.derived, home.add(*clips))
-        yield Library(home.settings, catalogue, home.derived, store, lambda: model)
+        models = Models(lambda: model, lambda: open_sentence(home.settings))
+        yield Library(home.settings, catalogue, home.derived, store, models)
 
 
 def names(library: Library, *args, **kwargs) -> list[str]:

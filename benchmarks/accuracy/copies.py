@@ -143,7 +143,10 @@ def _lavfi(kind: str, random: np.random.Generator) -> str:
     seed, turn = int(random.integers(1, 1_000_000)), int(random.integers(0, 360))
     if kind == "mandelbrot":
         x, y = random.uniform(-0.8, -0.6), random.uniform(-0.3, 0.3)
-        return f"mandelbrot=s={{s}}:r={{r}}:start_x={x:.6f}:start_y={y:.6f}:start_scale=1.2"
+        # All zooms end near one point unless told otherwise, and are then the same pictures.
+        end_x, end_y = MANDELBROT_ENDS[int(random.integers(len(MANDELBROT_ENDS)))]
+        ends = f"end_x={end_x}:end_y={end_y}:start_x={x:.6f}:start_y={y:.6f}"
+        return f"mandelbrot=s={{s}}:r={{r}}:{ends}:start_scale={random.uniform(0.3, 1.5):.3f}"
     if kind == "gradients":
         return f"gradients=s={{s}}:r={{r}}:seed={seed}:n={random.integers(2, 8)}:speed=0.03"
     if kind == "life":
@@ -153,6 +156,10 @@ def _lavfi(kind: str, random: np.random.Generator) -> str:
     return f"testsrc2=s={{s}}:r={{r}},hue=h={turn},rotate=a={turn}*PI/180"
 
 
+MANDELBROT_ENDS = (
+    *((-0.743643887, -0.131825904), (-0.7453, 0.1127), (0.2549, 0.0005), (-1.2507, 0.0201)),
+    *((-0.1011, 0.9563), (0.3602, 0.6413), (-1.7688, 0.0017), (-0.5626, 0.6428)),
+)
 KINDS = (
     *("film", "film", "cut_film", "cut_film", "cut_film", "cut_film", "slow", "slow", "scene"),
     *("scene", "scene", "plain", "plain", "plain", "locked", "locked", "locked", "film", "scene"),
@@ -191,7 +198,7 @@ def make_copies(folder: Path, original: Path, seconds: float, seed: int) -> list
     look = "eq=brightness=0.06:contrast=1.1:saturation=1.2,scale=trunc(iw*0.35)*2:-2"
     quality = ("-crf", "28")
     edits: dict[str, tuple[str, tuple[str, ...], float, tuple[float, float]]] = {
-        "tenth_rate": ("null", ("-b:v", str(tenth), "-maxrate", str(2 * tenth), "-bufsize", str(2 * tenth)), 0, (0, seconds)),
+        "tenth_rate": ("null", ("-preset", "medium", "-b:v", str(tenth), "-maxrate", str(2 * tenth), "-bufsize", str(2 * tenth)), 0, (0, seconds)),
         "crop": (f"crop=trunc(iw*0.45)*2:trunc(ih*0.45)*2:(iw-ow)*{x}:(ih-oh)*{y}", quality, 0, (0, seconds)),
         "letterbox": (f"{bars},scale=trunc(iw/2)*2:trunc(ih/2)*2", quality, 0, (0, seconds)),
         "black_front": ("tpad=start_duration=2:color=black", quality, 2.0, (0, seconds)),

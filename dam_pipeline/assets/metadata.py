@@ -20,14 +20,18 @@ SHOWN_ROWS = 5
 SHOWN_COLUMNS = {
     "shots": ("start_s", "end_s"),
     "keyframes": ("time_s", "start_s", "end_s", "why"),
-    "face_embeddings": ("time_s", "confidence"),
+    "face_embeddings": ("time_s", "track", "confidence"),
     "transcript": ("start_s", "end_s", "text"),
-    "scenes": ("start_s", "end_s", "faces", "words"),
+    "tags": ("tag", "score", "start_s", "end_s"),
+    "scenes": ("start_s", "end_s", "tags", "faces", "words"),
 }
 """Stages whose first rows are shown, and the columns that say something to a person."""
 
 COUNTED = {"clip_embeddings": "vectors", "face_embeddings": "faces", "transcript": "segments"}
 """What the rows of a stage are, where its name does not say it."""
+
+SCORED = ("terms", "colours")
+"""Results that are scores by name, told in one line."""
 
 Metadata = dict[str, Any]
 
@@ -104,7 +108,11 @@ def _result(media: Media, stored: StoredOutcome, tools: Toolbox) -> Metadata:
     else:
         if stored.rows:
             shown[COUNTED.get(stored.stage, stored.stage)] = stored.rows
-        shown |= {name: value for name, value in stored.result.items() if value != ""}
+        shown |= {
+            name: _scored(value) if name in SCORED else value
+            for name, value in stored.result.items()
+            if value not in ("", {})
+        }
         shown |= _first_rows(media, stored, tools)
     if stored.provenance.model:
         shown["model"] = stored.provenance.model
@@ -156,5 +164,12 @@ def _first_rows(media: Media, stored: StoredOutcome, tools: Toolbox) -> Metadata
 
 
 def _short(value: Json) -> Json:
-    """Milliseconds are as fine as a person reads."""
+    """Milliseconds are as fine as a person reads; a list is its words."""
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value)
     return round(value, 3) if isinstance(value, float) else value
+
+
+def _scored(scores: Mapping[str, float]) -> str:
+    """Names with their scores, as one line."""
+    return ", ".join(f"{name} {score:.2f}" for name, score in scores.items())

@@ -18,7 +18,7 @@ COMMANDS = (
     "retry",
     "rebuild",
 )
-GROUPS = ("source", "models")
+GROUPS = ("source", "models", "tag")
 
 app = typer.Typer(
     name="dam",

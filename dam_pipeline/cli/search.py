@@ -70,13 +70,13 @@ def run(
 def _search(
     text: str | None, image: Path | None, filters: Filters, limit: int, as_json: bool
 ) -> int:
+    from dam_pipeline.search.asking import Models
     from dam_pipeline.search.query import Library, search
     from dam_pipeline.stages.work import Toolbox
 
     with Toolbox.open(load_settings()) as tools:
-        library = Library(
-            tools.settings, tools.catalogue, tools.derived, tools.store, lambda: tools.image_text
-        )
+        models = Models.of(tools.settings)
+        library = Library(tools.settings, tools.catalogue, tools.derived, tools.store, models)
         found = search(library, text, image, filters, limit)
     for warning in found.warnings:
         say(f"note: {warning}")

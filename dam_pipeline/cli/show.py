@@ -23,9 +23,9 @@ Rows = list[dict[str, Json]]
 LISTS = {
     "shots": ("shots", ("start_s", "end_s")),
     "keyframes": ("keyframes", ("time_s", "start_s", "end_s", "path", "is_hero")),
-    "faces": ("face_embeddings", ("time_s", "box", "confidence")),
+    "faces": ("face_embeddings", ("time_s", "box", "confidence", "track", "is_best")),
     "transcript": ("transcript", ("start_s", "end_s", "text")),
-    "scenes": ("scenes", ("start_s", "end_s", "shots", "keyframe", "words", "faces")),
+    "scenes": ("scenes", ("start_s", "end_s", "shots", "keyframe", "tags", "words", "faces")),
 }
 SETTLED = (State.DONE, State.EMPTY)
 
@@ -59,6 +59,7 @@ def run(
 def dossier(tools: "Toolbox", listing: "Listing", *, vectors: bool = False) -> dict[str, Json]:
     """The documented shape of `show --json`."""
     from dam_pipeline.stages import STAGES
+    from dam_pipeline.tagging.effective import effective_tags
 
     derived, media_id = tools.derived, listing.media.media_id
     outcomes = {stage: derived.outcome(media_id, stage) for stage in STAGES}
@@ -70,6 +71,8 @@ def dossier(tools: "Toolbox", listing: "Listing", *, vectors: bool = False) -> d
         wanted = (*columns, "vector") if vectors and key == "faces" else columns
         has_rows = stage in settled and settled[stage].rows > 0
         document[key] = _rows(derived, media_id, stage, wanted) if has_rows else []
+    tags = effective_tags(tools.settings.home, derived, [listing.media])[media_id]
+    document["tags"] = [tag.to_json() for tag in tags]
     folder = derived.folder(media_id).relative_to(derived.root.parent)
     for keyframe in document["keyframes"]:
         keyframe["path"] = (folder / Path(keyframe["path"])).as_posix()
@@ -140,6 +143,9 @@ def _print_lists(document: Mapping[str, Json], kind: MediaKind) -> None:
     if faces:
         _line(f"\n{len(faces)} {'face' if len(faces) == 1 else 'faces'}")
         table(("at", "sure", "box x, y, w, h"), [_face(one) for one in faces])
+    if tags := document["tags"]:
+        _line("\ntags")
+        table(("tag", "says", "score"), [_tag(one) for one in tags])
     for key, text in (("transcript", "text"), ("scenes", "words")):
         rows = [(span(one["start_s"], one["end_s"]), one[text].strip()) for one in document[key]]
         if rows and kind is not MediaKind.IMAGE:
@@ -156,6 +162,11 @@ def _keyframe(one: Mapping[str, Json]) -> tuple[str, ...]:
 def _face(one: Mapping[str, Json]) -> tuple[str, ...]:
     box = ", ".join(f"{value:.2f}" for value in one["box"])
     return clock(one["time_s"]), f"{one['confidence']:.2f}", box
+
+
+def _tag(one: Mapping[str, Json]) -> tuple[str, ...]:
+    score = "" if one["score"] is None else f"{one['score']:.2f}"
+    return one["label"], one["source"], score
 
 
 def _seconds(seconds: float | None) -> str:

@@ -3,7 +3,7 @@
 Reads only; what is made of the rows is decided by `kinds` and `build`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from dam_pipeline import schemas
 from dam_pipeline.catalogue.catalogue import Catalogue
 from dam_pipeline.records import Json, Media, Space
 from dam_pipeline.stores.derived import DerivedFiles
-from dam_pipeline.stores.segments import Rows, Segments, StageSegments
+from dam_pipeline.stores.segments import Rows, SegmentedFiles, Segments, StageSegments
 
 NOT_IN_GRAPH = ("vector", "landmarks")
 
@@ -51,9 +51,15 @@ class Library:
     """The derived rows of a fixed list of media, brought up to date stage by stage when asked for."""
 
     def __init__(
-        self, catalogue: Catalogue, derived: DerivedFiles, media: Sequence[Media], stages: Iterable[str]
+        self,
+        catalogue: Catalogue,
+        derived: DerivedFiles,
+        media: Sequence[Media],
+        stages: Iterable[str],
     ) -> None:
         self.media = media
+        self._catalogue = catalogue
+        self._home = derived.root.parent
         self._segments = Segments(derived)
         self._stamps = catalogue.states.stamps(list(stages))
         self._opened: dict[str, StageSegments] = {}
@@ -67,9 +73,7 @@ class Library:
             self._opened[stage] = self._segments.refresh(stage, stamps)
         return self._opened[stage]
 
-    def versions(
-        self, stage: str, schema: pa.Schema, space: Space | None = None
-    ) -> dict[str, str]:
+    def versions(self, stage: str, schema: pa.Schema, space: Space | None = None) -> dict[str, str]:
         """Data versions of the media that have rows of this form, in this space where one is given."""
         found = self.stage(stage)
         entries = {one: found.entries[one] for one in found.media_with(schema)}
@@ -82,6 +86,20 @@ class Library:
     def rows(self, stage: str, schema: pa.Schema, media_ids: Iterable[str]) -> Rows:
         """The rows of a stage of some of the media in `versions`."""
         return self.stage(stage).rows(schema, media_ids)
+
+    def files(self, *stages: str) -> DerivedFiles:
+        """Derived files of which these stages are read from segments."""
+        return SegmentedFiles(self._home, {stage: self.stage(stage) for stage in stages})
+
+    def by_age(self, media_ids: Collection[str]) -> list[str]:
+        """These media in the order in which they came: first seen anywhere, then their keys."""
+        places = self._catalogue.locations_of(sorted(media_ids))
+        seen = {
+            one: min((p.first_seen for p in found), default="") for one, found in places.items()
+        }
+        media = [one for one in self.media if one.media_id in seen]
+        media.sort(key=lambda one: (seen[one.media_id], one.partition_key))
+        return [one.media_id for one in media]
 
     def media_rows(self) -> pa.Table:
         """One row a media, with what its probe says where it has one."""
@@ -113,13 +131,25 @@ def boxes_of(table: pa.Table) -> np.ndarray:
     return _flat(table["box"]).reshape(-1, 4)
 
 
+def bytes_of(table: pa.Table, name: str) -> np.ndarray:
+    """A column of binary values of one length as an array (n, length) uint8."""
+    width = table.schema.field(name).type.byte_width
+    parts = [
+        np.frombuffer(chunk.buffers()[1], np.uint8, len(chunk) * width, chunk.offset * width)
+        for chunk in table[name].chunks
+        if len(chunk)
+    ]
+    flat = np.concatenate(parts) if len(parts) > 1 else parts[0] if parts else np.zeros(0, np.uint8)
+    return flat.reshape(-1, width)
+
+
 def floats_of(table: pa.Table, name: str) -> np.ndarray:
     """A column of numbers as float64."""
     return np.asarray(table[name].to_numpy(), np.float64)
 
 
 def _flat(column: Any) -> np.ndarray:
-    parts = [np.asarray(chunk.flatten(), np.float32) for chunk in column.chunks]
+    parts = [np.asarray(chunk.flatten(), np.float32) for chunk in column.chunks if len(chunk)]
     if len(parts) == 1:
         return parts[0]
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)

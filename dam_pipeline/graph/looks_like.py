@@ -32,11 +32,11 @@ class Pictures:
     vectors: np.ndarray
 
 
-def looks_like(pictures: Pictures, space: Space) -> Iterator[Edge]:
+def looks_like(pictures: Pictures, space: Space, new: np.ndarray | None = None) -> Iterator[Edge]:
     """One edge for each pair of media with a pair of keyframes of cosine ≥ `space.alike_floor`.
 
     The edge is about the stretches around the best match; `weight` is its cosine. Near-black,
-    blown-out and flat keyframes are left out.
+    blown-out and flat keyframes are left out. `new`: a bool a media; only pairs with a new one.
     """
     told = (
         (pictures.exposure >= LEAST_EXPOSURE)
@@ -44,7 +44,10 @@ def looks_like(pictures: Pictures, space: Space) -> Iterator[Edge]:
         & (pictures.sharpness >= LEAST_SHARPNESS)
     )
     rows = np.flatnonzero(told)
-    for pair in alike_pairs(pictures.vectors[rows], pictures.media[rows], space.alike_floor):
+    vectors, media = pictures.vectors, pictures.media
+    if len(rows) < len(vectors):
+        vectors, media = vectors[rows], media[rows]
+    for pair in alike_pairs(vectors, media, space.alike_floor, new):
         yield _edge(pictures, rows, pair, space)
 
 

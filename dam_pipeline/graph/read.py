@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dam_pipeline.catalogue.catalogue import Catalogue
-from dam_pipeline.graph.database import opened, read_meta
+from dam_pipeline.graph.database import count_edges, count_rows, opened, read_meta
 from dam_pipeline.graph.versions import graph_path
 from dam_pipeline.records import Json
 
@@ -89,13 +89,8 @@ def graph_counts(home: Path) -> GraphCounts:
     """Counts of the current graph; raises StoreUnavailable without one."""
     path = graph_path(home)
     with opened(path) as connection:
-        nodes = {name: _count(connection, name) for name in NODE_TABLES}
-        found = connection.execute("SELECT kind, count(*) FROM edges GROUP BY kind").fetchall()
-        return GraphCounts(nodes, dict(found), path, read_meta(connection))
-
-
-def _count(connection: Any, table: str) -> int:
-    return int(connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0])
+        nodes = {name: count_rows(connection, name) for name in NODE_TABLES}
+        return GraphCounts(nodes, count_edges(connection), path, read_meta(connection))
 
 
 def _related(row: tuple[Any, ...], uri: str | None) -> Related:

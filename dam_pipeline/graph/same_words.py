@@ -1,33 +1,67 @@
 """Edges between media in which the same words are spoken, by shingles of their transcripts.
 
-A shingle is four normalised words in a row. One that many media share (a greeting, a jingle) says
-little, so it counts the less the more media hold it.
+A shingle that many media share (a greeting, a jingle) says little, so it counts the less the more
+media hold it. So a new file can change what others share: the graph's file keeps all shingles, and
+every pair is looked at again that shares one whose count changed.
 """
 
-import hashlib
-import re
-import unicodedata
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
 
 from dam_pipeline.graph.edges import EVIDENCE_KEPT, SAME_WORDS, Edge
+from dam_pipeline.graph.speech import SHINGLE_WORDS, Speech, shingles_of, speech_of
 from dam_pipeline.records import Json
+from dam_pipeline.stores.segments import Rows
 
-SHINGLE_WORDS = 4
 MOST_MEDIA = 50  # a shingle in more media than this is a phrase of the language or a jingle
 LEAST_SHARED = 1.0  # one shingle that no third media holds, or several that some others hold
 HALF_WEIGHT = 4.0  # distinctive shingles that make a weight of one half
+MEDIA_AT_ONCE = 2000  # whose words are in memory while shingles are made
+# Counts are added as whole numbers, so that the sum does not depend on the order.
+_ONE = 10**12
+_ROUNDING = 10**4
 
-
-@dataclass(frozen=True, slots=True)
-class SpokenWord:
-    """A word as it was heard, its normalised form and its span in seconds."""
-
-    text: str
-    plain: str
-    start_s: float
-    end_s: float
+# `media_id` of changed media are in `stale`, their rows in `arrow_shingles`.
+_FORGET = """
+    CREATE TABLE IF NOT EXISTS shingles (media_id VARCHAR, shingle UBIGINT, place INTEGER);
+    CREATE OR REPLACE TEMP TABLE touched AS
+        SELECT DISTINCT shingle FROM shingles SEMI JOIN stale USING (media_id);
+    CREATE OR REPLACE TEMP TABLE asked (a VARCHAR, b VARCHAR);
+"""
+_LEARN = """
+    DELETE FROM shingles WHERE media_id IN (SELECT media_id FROM stale);
+    INSERT INTO shingles SELECT * FROM arrow_shingles;
+    INSERT INTO touched SELECT DISTINCT shingle FROM arrow_shingles;
+"""
+_ASK = f"""
+    CREATE OR REPLACE TEMP TABLE holders AS
+        SELECT media_id, shingle, count(*) OVER (PARTITION BY shingle) AS media
+        FROM shingles SEMI JOIN touched USING (shingle)
+        QUALIFY media BETWEEN 2 AND {MOST_MEDIA};
+    INSERT INTO asked SELECT DISTINCT x.media_id, y.media_id
+        FROM holders x JOIN holders y USING (shingle) WHERE x.media_id < y.media_id;
+"""
+_FORGET_EDGES = """
+    DELETE FROM edges WHERE kind = $kind AND (a_media, b_media) IN (SELECT (a, b) FROM asked)
+"""
+_SHARED = f"""
+    WITH pair AS (SELECT DISTINCT a, b FROM asked),
+    side AS (SELECT a AS media_id FROM pair UNION SELECT b FROM pair),
+    near AS (SELECT DISTINCT shingle FROM shingles SEMI JOIN side USING (media_id)),
+    counted AS (
+        SELECT shingle, count(*) AS media FROM shingles SEMI JOIN near USING (shingle)
+        GROUP BY shingle HAVING media BETWEEN 2 AND {MOST_MEDIA}
+    ),
+    held AS (SELECT * FROM shingles JOIN counted USING (shingle) SEMI JOIN side USING (media_id))
+    SELECT a, b, sum(CAST(round(2.0 * {_ONE} / x.media) AS BIGINT))::DOUBLE / {_ONE} AS total,
+        list(x.place) AS a_places, list(y.place) AS b_places
+    FROM pair JOIN held x ON x.media_id = a JOIN held y ON y.media_id = b AND y.shingle = x.shingle
+    GROUP BY a, b HAVING total >= {LEAST_SHARED} - {_ROUNDING} / {_ONE}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,58 +73,50 @@ class _Run:
     words: int
 
 
-def same_words(transcripts: Sequence[tuple[str, Sequence[SpokenWord]]]) -> Iterator[Edge]:
-    """One edge for each pair of media that share shingles; `transcripts` by media id, ascending.
+Transcripts = Callable[[Collection[str]], Rows]
 
-    A shingle counts 2 / (media that hold it), so 1 when only these two do; `weight` is s / (s + 4)
-    of the sum s. The edge is about the longest run of shared words.
+
+def same_words(
+    connection: Any, transcripts: Transcripts, stale: Collection[str], spoken: Collection[str]
+) -> Iterator[Edge]:
+    """Forget the edges that media `stale` have a say in, and give those that are there now.
+
+    `spoken` are those of them that have words. One edge for each pair of media that share shingles;
+    a shingle counts 2 / (media that hold it), so 1 when only these two do; `weight` is s / (s + 4) of
+    the sum s. The edge is about the longest run of shared words.
     """
-    places = [_shingles(words) for _, words in transcripts]
-    holders: dict[bytes, list[int]] = defaultdict(list)
-    for media, found in enumerate(places):
-        for shingle in found:
-            holders[shingle].append(media)
-    shared: dict[tuple[int, int], list[bytes]] = defaultdict(list)
-    for shingle, media_list in holders.items():
-        if 2 <= len(media_list) <= MOST_MEDIA:
-            for at, a in enumerate(media_list):
-                for b in media_list[at + 1 :]:
-                    shared[a, b].append(shingle)
-    for (a, b), shingles in sorted(shared.items()):
-        total = sum(2 / len(holders[shingle]) for shingle in shingles)
-        if total >= LEAST_SHARED:
-            runs = _runs([(places[a][one], places[b][one]) for one in shingles])
-            yield _edge(transcripts[a], transcripts[b], runs, total)
+    connection.register("stale", pa.table({"media_id": pa.array(sorted(stale), pa.string())}))
+    connection.execute(_FORGET)
+    connection.execute(_ASK)
+    connection.register("arrow_shingles", _shingle_rows(transcripts, sorted(spoken)))
+    connection.execute(_LEARN)
+    connection.execute(_ASK)
+    connection.execute(_FORGET_EDGES, {"kind": SAME_WORDS})
+    shared = connection.sql(_SHARED).to_arrow_table()
+    connection.unregister("arrow_shingles")
+    connection.unregister("stale")
+    sides = {*shared["a"].to_pylist(), *shared["b"].to_pylist()}
+    speech = speech_of(transcripts(sides))
+    numbers = {media_id: number for number, media_id in enumerate(speech.media_ids)}
+    for batch in shared.to_batches(max_chunksize=1000):
+        for row in batch.to_pylist():
+            runs = _runs(list(zip(row["a_places"], row["b_places"], strict=True)))
+            yield _edge(speech, numbers[row["a"]], numbers[row["b"]], runs, row["total"])
 
 
-def spoken_words(segments: Sequence[Json]) -> list[SpokenWord]:
-    """Words of transcript rows in order; a row without word times lends its own span to its words."""
-    words: list[SpokenWord] = []
-    for segment in segments:
-        timed = segment["words"] or [
-            {"text": text, "start_s": segment["start_s"], "end_s": segment["end_s"]}
-            for text in segment["text"].split()
-        ]
-        for word in timed:
-            plain = normalised(word["text"])
-            if plain:
-                text = word["text"].strip()
-                words.append(SpokenWord(text, plain, word["start_s"], word["end_s"]))
-    return words
-
-
-def normalised(word: str) -> str:
-    """A word without case, marks and compatibility forms; empty when nothing is left."""
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", word).casefold())
-
-
-def _shingles(words: Sequence[SpokenWord]) -> dict[bytes, int]:
-    """Place of the first word of each shingle, where it first comes; hashed to 8 bytes."""
-    places: dict[bytes, int] = {}
-    for at in range(len(words) - SHINGLE_WORDS + 1):
-        text = " ".join(word.plain for word in words[at : at + SHINGLE_WORDS])
-        places.setdefault(hashlib.blake2b(text.encode(), digest_size=8).digest(), at)
-    return places
+def _shingle_rows(transcripts: Transcripts, media_ids: Sequence[str]) -> pa.Table:
+    tables = []
+    for start in range(0, max(len(media_ids), 1), MEDIA_AT_ONCE):
+        speech = speech_of(transcripts(media_ids[start : start + MEDIA_AT_ONCE]))
+        found = shingles_of(speech)
+        owners = pa.array(np.array(speech.media_ids, object), pa.string())
+        columns = {
+            "media_id": owners.take(pa.array(found.media)),
+            "shingle": pa.array(found.shingle, pa.uint64()),
+            "place": pa.array(found.place, pa.int32()),
+        }
+        tables.append(pa.table(columns))
+    return pa.concat_tables(tables)
 
 
 def _runs(places: Sequence[tuple[int, int]]) -> list[_Run]:
@@ -106,20 +132,15 @@ def _runs(places: Sequence[tuple[int, int]]) -> list[_Run]:
     return sorted(runs, key=lambda run: (-run.words, run.a, run.b))
 
 
-def _edge(
-    a: tuple[str, Sequence[SpokenWord]],
-    b: tuple[str, Sequence[SpokenWord]],
-    runs: Sequence[_Run],
-    total: float,
-) -> Edge:
-    matches = [_match(a[1], b[1], run) for run in runs[:EVIDENCE_KEPT]]
+def _edge(speech: Speech, a: int, b: int, runs: Sequence[_Run], total: float) -> Edge:
+    matches = [_match(speech, a, b, run) for run in runs[:EVIDENCE_KEPT]]
     best = matches[0]
     return Edge(
         SAME_WORDS,
-        a[0],
+        speech.media_ids[a],
         best["a_start_s"],
         best["a_end_s"],
-        b[0],
+        speech.media_ids[b],
         best["b_start_s"],
         best["b_end_s"],
         weight=round(total / (total + HALF_WEIGHT), 6),
@@ -132,13 +153,13 @@ def _edge(
     )
 
 
-def _match(a: Sequence[SpokenWord], b: Sequence[SpokenWord], run: _Run) -> dict[str, Json]:
-    own, other = a[run.a : run.a + run.words], b[run.b : run.b + run.words]
+def _match(speech: Speech, a: int, b: int, run: _Run) -> dict[str, Json]:
+    own, other = int(speech.starts[a]) + run.a, int(speech.starts[b]) + run.b
     return {
-        "text": " ".join(word.text for word in own),
+        "text": " ".join(speech.texts.slice(own, run.words).to_pylist()),
         "words": run.words,
-        "a_start_s": own[0].start_s,
-        "a_end_s": own[-1].end_s,
-        "b_start_s": other[0].start_s,
-        "b_end_s": other[-1].end_s,
+        "a_start_s": float(speech.start_s[own]),
+        "a_end_s": float(speech.end_s[own + run.words - 1]),
+        "b_start_s": float(speech.start_s[other]),
+        "b_end_s": float(speech.end_s[other + run.words - 1]),
     }

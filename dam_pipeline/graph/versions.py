@@ -28,17 +28,23 @@ _BUILDING = ".building-"
 
 def graph_path(home: Path) -> Path:
     """The current graph's file; raises StoreUnavailable when there is none yet."""
-    pointer = home / FOLDER / POINTER
-    try:
-        path = pointer.with_name(pointer.read_text().strip())
-    except FileNotFoundError:
-        path = pointer
-    if path == pointer or not path.is_file():
+    path = current(home)
+    if path is None:
         raise StoreUnavailable(
             f"There is no graph of the library under {home / FOLDER} yet. Run `dam ingest PATH`, or "
             "`dam rebuild` when its files were processed before."
         )
     return path
+
+
+def current(home: Path) -> Path | None:
+    """The current graph's file, or None when there is none yet."""
+    pointer = home / FOLDER / POINTER
+    try:
+        path = pointer.parent / pointer.read_text().strip()
+    except FileNotFoundError:
+        return None
+    return path if path.is_file() else None
 
 
 @contextmanager

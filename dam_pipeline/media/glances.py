@@ -1,7 +1,7 @@
 """Glances: every frame as 64 × 36 samples of luma and colour, all that finding shots needs.
 
-The filter graph samples a grid of 128 × 72 without reading the whole frame: 0.03 ms a frame where
-averaging all of 1080 lines takes 0.4 ms.
+A decoded frame lies in memory that no cache holds, so what counts is how many of its lines are
+touched: some lines of each plane are averaged here instead of scaling all of it in a filter graph.
 """
 
 from typing import Any
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dam_pipeline.media.graphs import Shrink
 
 LONG_PX, SHORT_PX = 64, 36
+SAMPLES = (4, 2)  # along and across lines, for each sample of the glance
 
 Glance = NDArray[np.uint8]  # (36, 64, 3), or (64, 36, 3) of tall pictures: Y, U, V as coded
 
@@ -24,19 +25,32 @@ class GlanceTaker:
     def __init__(self, stream: Any) -> None:
         is_tall = stream.height > stream.width
         self._size = (SHORT_PX, LONG_PX) if is_tall else (LONG_PX, SHORT_PX)
-        grid = (2 * self._size[0], 2 * self._size[1])  # twice as fine: colour comes at half size
-        self._graph = Shrink(stream.time_base, grid, "yuv420p", "fast_bilinear")
+        grid = (2 * self._size[0], 2 * self._size[1])
+        self._graph = Shrink(stream.time_base, grid, "yuv444p", "fast_bilinear")
 
     def take(self, frame: VideoFrame) -> Glance:
         """The frame's glance, as coded: neither turned nor in full range."""
-        reduced = self._graph.one(frame)
-        luma = cv2.resize(plane_of(reduced, 0), self._size, interpolation=cv2.INTER_AREA)
-        planes = [luma, plane_of(reduced, 1), plane_of(reduced, 2)]
-        return np.asarray(cv2.merge(planes), dtype=np.uint8)
+        layout = frame.format
+        is_plain = layout.name.startswith("yuv") and layout.is_planar and not layout.is_big_endian
+        if not is_plain:
+            frame = self._graph.one(frame)
+        depth = frame.format.components[0].bits
+        planes = [self._reduced(plane_of(frame, index)) for index in range(3)]
+        glance: NDArray[Any] = cv2.merge(planes)
+        if depth > 8:
+            glance = cv2.convertScaleAbs(glance, alpha=0.5 ** (depth - 8))
+        return np.asarray(glance, dtype=np.uint8)
+
+    def _reduced(self, plane: NDArray[Any]) -> NDArray[Any]:
+        width, height = self._size
+        along, across = SAMPLES
+        lines = plane[:: max(1, plane.shape[0] // (across * height))]
+        grid = cv2.resize(lines, (along * width, across * height), interpolation=cv2.INTER_LINEAR)
+        return cv2.resize(grid, self._size, interpolation=cv2.INTER_AREA)
 
 
-def plane_of(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
-    """A plane of an 8-bit planar frame as (h, w) samples, not copied: valid as long as the frame."""
+def plane_of(frame: VideoFrame, index: int) -> NDArray[Any]:
+    """A plane of a planar frame as (h, w) samples, not copied: valid as long as the frame."""
     plane: Any = frame.planes[index]
-    samples = np.frombuffer(plane, dtype=np.uint8).reshape(plane.height, -1)
-    return samples[:, : plane.width]
+    kind = "<u2" if frame.format.components[index].bits > 8 else np.uint8
+    return np.frombuffer(plane, dtype=kind).reshape(plane.height, -1)[:, : plane.width]

@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dam_pipeline.records import Shot
+from dam_pipeline.records import Boundary, Shot
 
 THUMB_PX = 32  # side of the square, three-channel picture in which change is measured
 CHANGED_LEVEL = 24  # of 255; sensor noise averaged over a thumb's pixel stays well below it
 CELLS = 4  # change is looked for in windows of 2 × 2 of 4 × 4 cells, a quarter of the picture
 MIN_SEGMENT_S = 1.0  # a change sooner than this after the last one is the same event going on
 EDGE_S = 0.25  # pictures nearer to a cut are second choice: fades, flashes, half-read frames
+MOMENT_SIZE = (96, 54)  # of the luma in which a passing moment (a blink) is looked for
 BURST = 3  # keyframes that change may earn at once before the rate per minute holds it back
 
 Thumb = NDArray[np.uint8]
@@ -46,6 +47,7 @@ class Candidate:
     exposure: float
     contrast: float
     picture: Any = None
+    moment: NDArray[np.uint8] | None = None  # (54, 96) luma
 
 
 @dataclass(slots=True)
@@ -103,7 +105,7 @@ class KeyframeChooser:
     """Chooses while the file is being read.
 
     Feed `offer` with candidates, `settle` with the time up to which no cut can come any more,
-    `cut` with the times of cuts, and `finish` with the end. `keep(candidate, pick)` is called once
+    `cut` with the beginnings of shots, and `finish` with the end. `keep(candidate, pick)` is called once
     for every pick, in order of time; the candidate's picture is let go afterwards.
     """
 
@@ -113,17 +115,13 @@ class KeyframeChooser:
         self._reach_s = max(rules.gap_s - rules.sample_s, rules.gap_s / 2)
         self._pending: deque[Candidate] = deque()
         self._segment: _Segment | None = None
+        self._begun = Boundary(0.0, "start")
         self._shot_start_s = 0.0
         self._shot_has_pick = False
         self._last_time_s = -math.inf
         self._allowance = _Allowance(rules.per_minute)
         self.shots: list[Shot] = []
         self.picks: list[Pick] = []
-
-    @property
-    def wants_candidate(self) -> bool:
-        """Whether the running shot has not been offered any candidate yet."""
-        return self._segment is None and not self._pending
 
     def offer(self, candidate: Candidate) -> None:
         """Take the next candidate in order of time."""
@@ -132,10 +130,13 @@ class KeyframeChooser:
     def settle(self, time_s: float) -> None:
         """Let candidates compete that are further than the edge from any cut before `time_s`."""
         while self._pending and self._pending[0].time_s <= time_s - EDGE_S:
-            self._consider(self._pending.popleft(), near_cut=False)
+            candidate = self._pending.popleft()
+            self._consider(candidate, near_cut=candidate.time_s < self._begun.end_s)
 
-    def cut(self, time_s: float) -> None:
+    def cut(self, boundary: Boundary) -> None:
         """End the running shot; a shot without any candidate goes on into the next one."""
+        self.settle(boundary.start_s)
+        time_s = boundary.time_s
         while self._pending and self._pending[0].time_s < time_s:
             self._consider(self._pending.popleft(), near_cut=True)
         if self._segment is None:
@@ -143,14 +144,15 @@ class KeyframeChooser:
         if not self._is_remnant(self._segment, time_s):
             self._close_segment(time_s)
         self.picks[-1].end_s = time_s
-        self.shots.append(Shot(self._shot_start_s, time_s))
+        begun, self._begun = self._begun, boundary
+        self.shots.append(Shot(self._shot_start_s, time_s, begun.transition, begun.transition_s))
         self._shot_start_s = time_s
         self._shot_has_pick = False
         self._segment = None
 
     def finish(self, end_s: float) -> None:
         """End the last shot and the file."""
-        self.cut(end_s)
+        self.cut(Boundary(end_s, "cut"))
         if self._shot_start_s < end_s and self.shots and self._segment is None:
             self.shots[-1] = replace(self.shots[-1], end_s=end_s)
             self.picks[-1].end_s = end_s

@@ -15,7 +15,7 @@ from dam_pipeline.formats import RAW, suffix_of
 from dam_pipeline.media.pictures import luma_of, measure, thumb_of, write_jpeg
 from dam_pipeline.media.plan import LookPlan
 from dam_pipeline.media.prints import print_of_photo
-from dam_pipeline.media.rasters import DAMAGED, Photo, read_raster
+from dam_pipeline.media.rasters import DAMAGED, Photo, read_raster, reduced
 from dam_pipeline.media.raw import read_raw
 from dam_pipeline.records import Keyframe, Look, Shot
 
@@ -26,6 +26,8 @@ def look_at_photo(path: str, out_dir: Path, plan: LookPlan) -> Look:
     name = "keyframe-00000.jpg"
     width, height = write_jpeg(photo.image, out_dir / name)
     pixels = np.asarray(photo.image)
+    if plan.poster_file:
+        write_jpeg(reduced(pixels, plan.poster_px), Path(plan.poster_file))
     measured = measure(luma_of(pixels), 0.0, thumb_of(pixels))
     keyframe = Keyframe(
         shot=0,

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dam_pipeline.errors import UnsupportedMedia
-from dam_pipeline.media.keyframes import THUMB_PX, Candidate, Thumb
+from dam_pipeline.media.glances import Glance
+from dam_pipeline.media.keyframes import MOMENT_SIZE, THUMB_PX, Candidate, Thumb
 
 JPEG_QUALITY = 90
 Picture = NDArray[np.uint8]
@@ -31,6 +32,11 @@ def thumb_of(picture: Picture) -> Thumb:
     return np.asarray(small, dtype=np.uint8)
 
 
+def thumb_of_glance(glance: Glance) -> Thumb:
+    """The same of a glance, its colours back in three channels that weigh alike."""
+    return np.asarray(cv2.cvtColor(thumb_of(glance), cv2.COLOR_YUV2BGR), dtype=np.uint8)
+
+
 def luma_of(picture: Picture) -> Luma:
     """The picture's luma."""
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
@@ -40,12 +46,14 @@ def measure(luma: Luma, time_s: float, thumb: Thumb, picture: Any = None) -> Can
     """A candidate with sharpness (variance of the Laplacian), exposure and contrast of luma."""
     mean, deviation = cv2.meanStdDev(luma)
     _, edges = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
+    moment = cv2.resize(luma, MOMENT_SIZE, interpolation=cv2.INTER_AREA)
     return Candidate(
         time_s=time_s,
         thumb=thumb,
         sharpness=float(edges[0, 0]) ** 2,
         exposure=float(mean[0, 0]) / 255,
         contrast=float(deviation[0, 0]) / 255,
+        moment=np.asarray(moment, dtype=np.uint8),
         picture=picture,
     )
 

@@ -16,6 +16,7 @@ class LookPlan:
     keyframe_px: longest side of a stored keyframe.
     max_megapixels: larger pictures are refused.
     shots: cuts that are known already; None: detect them.
+    poster_file, poster_px: where a photograph's poster is written on the way, and its longest side.
     duration_s: what the probe said of the whole file; the streams' own words are believed first.
     is_hdr, is_interlaced: what the probe said; frames that say more for themselves are believed.
     """
@@ -27,6 +28,8 @@ class LookPlan:
     keyframe_px: int = 1280
     max_megapixels: float = 400.0
     shots: tuple[Shot, ...] | None = None
+    poster_file: str = ""
+    poster_px: int = 640
     duration_s: float = 0.0
     is_hdr: bool = False
     is_interlaced: bool = False

@@ -41,14 +41,15 @@ def make_poster(request: PosterRequest, on_progress: Progress) -> tuple[int, int
 
 
 def _frame_near(request: PosterRequest, on_progress: Progress) -> Picture:
-    """The first good frame from `at_s` on, else the best of some tried elsewhere."""
+    """The first good frame near `at_s`, else the best of some tried elsewhere."""
     best: Candidate | None = None
     with open_container(request.path) as container:
         stream = picture_stream(container, request.max_megapixels)
         taker = FrameTaker(stream, request.px)
         total_s = (container.duration or 0) / 1e6
-        for place_s in [request.at_s, *(total_s * share for share in PLACES)]:
-            for time_s, frame in _frames_from(container, stream, place_s):
+        places = [(request.at_s, True), *((total_s * share, False) for share in PLACES)]
+        for place_s, at_sync in places:
+            for time_s, frame in _frames_from(container, stream, place_s, at_sync):
                 on_progress(0.0)
                 candidate = taker.take(frame, time_s)
                 if best is None or quality(candidate) > quality(best):
@@ -62,8 +63,14 @@ def _frame_near(request: PosterRequest, on_progress: Progress) -> Picture:
     return taker.finish(best.picture)
 
 
-def _frames_from(container: Any, stream: Any, place_s: float) -> Iterator[tuple[float, Any]]:
-    """A few frames at and after a place, with their times; none where nothing can be decoded."""
+def _frames_from(
+    container: Any, stream: Any, place_s: float, at_sync: bool
+) -> Iterator[tuple[float, Any]]:
+    """A few frames at and after a place, with their times; none where nothing can be decoded.
+
+    With `at_sync`, from the sync frame before it on: decoding up to the place itself may take
+    longer than all the rest of a short film.
+    """
     origin = origin_s(container)
     try:
         container.seek(round((place_s + origin) * 1e6), backward=True)
@@ -74,7 +81,7 @@ def _frames_from(container: Any, stream: Any, place_s: float) -> Iterator[tuple[
     try:
         for frame in container.decode(stream):
             time_s = float((frame.pts or 0) * stream.time_base) - origin
-            if time_s < place_s - 1e-3:
+            if time_s < place_s - 1e-3 and not at_sync:
                 continue
             if looked_at % FRAMES_A_LOOK == 0:
                 yield time_s, frame

@@ -6,6 +6,7 @@ prints are compared is no business of this module.
 """
 
 import base64
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ WORK_PX = 96  # long side of the pictures that are averaged
 BORDER_REACH = 10  # prints before and after that must agree on a border: five seconds each
 BORDER_LUMA = 18  # of 255: what coding noise makes of black
 BORDER_MOST = 0.3  # of a side; a wider border is a dark scene
-DETAIL_STEP = 4.0  # levels from pixel to pixel that count as detail
+DETAIL_STEP = 1.0  # levels from pixel to pixel that count as detail; a card is plain but for edges
 
 Planes = NDArray[np.float32]  # (h, w, 3): luma, Cr, Cb
 
@@ -140,7 +141,11 @@ def _border(luma: NDArray[Any]) -> tuple[float, float] | None:
 
 def _print(planes: Planes, start_s: float, end_s: float, border: tuple[float, float]) -> Print:
     height, width = planes.shape[:2]
-    top, left = round(border[0] * height), round(border[1] * width)
+    # One row more than the bar: where it ends within a pixel, that row is half black.
+    top, left = (
+        math.ceil(share * side) + 1 if share else 0
+        for share, side in zip(border, (height, width), strict=True)
+    )
     inner = np.ascontiguousarray(planes[top : height - top, left : width - left])
     luma = _shrunk(inner[:, :, 0], LUMA_SIDE)
     chroma = [_shrunk(inner[:, :, channel], CHROMA_SIDE) for channel in (2, 1)]

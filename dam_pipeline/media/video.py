@@ -1,11 +1,11 @@
 """One pass over the pictures of a video: shots by cuts, and keyframes, while it is being read.
 
-A small frame of every picture goes to the cut detector; a larger one competes for keyframe a few
-times a second. Memory does not grow with duration, but for the list of results.
+A glance at every picture goes to the finder of shots; a few times a second one competes for keyframe,
+and is reduced when it has won. Memory does not grow with duration, but for the list of results.
 """
 
-from collections.abc import Callable, Iterator
-from fractions import Fraction
+import math
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,21 @@ from av import VideoFrame
 from av.container import InputContainer
 
 from dam_pipeline.errors import UnreadableMedia
-from dam_pipeline.media.cuts import WINDOW_FRAMES, CutDetector
+from dam_pipeline.media.boundaries import LAG_S, BoundaryFinder
 from dam_pipeline.media.frames import FrameTaker, picture_stream, turning
+from dam_pipeline.media.glances import Glance, GlanceTaker
 from dam_pipeline.media.graphs import Deinterlace
 from dam_pipeline.media.keyframes import Candidate, KeyframeChooser, Pick, Rules, choose_hero
-from dam_pipeline.media.pictures import luma_of, measure, thumb_of, write_jpeg
+from dam_pipeline.media.pictures import luma_of, measure, thumb_of_glance, write_jpeg
 from dam_pipeline.media.plan import LookPlan
 from dam_pipeline.media.prints import PrintMaker
 from dam_pipeline.media.streams import StreamReader, announced_s, open_container
-from dam_pipeline.records import Keyframe, Look
+from dam_pipeline.records import Boundary, Keyframe, Look
 
-SAMPLE_S = 1 / 3  # time between candidates for keyframe
+SAMPLE_S = 0.28  # time between candidates for keyframe: the shortest shot has one
 SAMPLE_GRACE_S = 0.02  # a candidate may come this much early, so that frame rates do not matter
+PRINT_SAMPLE_S = 0.08  # time between pictures that are averaged into a fingerprint
 SAME_TIME_S = 1e-6
-PTS_BASE = Fraction(1, 1_000_000)  # of the detector's times: microseconds on the file's axis
 
 
 def look_at_video(
@@ -60,9 +61,11 @@ class _VideoLook:
             plan.keyframe_gap_s, plan.keyframe_change, plan.keyframes_per_minute, SAMPLE_S
         )
         self._chooser = KeyframeChooser(rules, self._keep)
-        self._cuts = _Cuts(plan, stream)
+        self._glances = GlanceTaker(stream)
+        self._boundaries = _Boundaries(plan)
         self._prints = PrintMaker()
         self._next_sample_s = 0.0
+        self._next_print_s = 0.0
         self._frames = 0
         self._kept: list[tuple[str, int, int]] = []
         self._size = (0, 0)
@@ -77,8 +80,8 @@ class _VideoLook:
             raise UnreadableMedia(
                 f"holds no picture that can be decoded ({why}). Copy it again from its source."
             )
-        for cut_s in self._cuts.rest():
-            self._chooser.cut(cut_s)
+        for boundary in self._boundaries.rest():
+            self._chooser.cut(boundary)
         self._chooser.finish(end_s)
         return Look(
             shots=tuple(self._chooser.shots),
@@ -110,17 +113,18 @@ class _VideoLook:
 
     def _see(self, time_s: float, frame: VideoFrame) -> None:
         self._frames += 1
-        small = self._taker.small(frame)
-        self._prints.see(time_s, small, *turning(frame))
-        for cut_s in self._cuts.after(time_s, small):
-            self._chooser.cut(cut_s)
-        if time_s >= self._next_sample_s - SAMPLE_GRACE_S or self._chooser.wants_candidate:
+        glance = self._glances.take(frame)
+        if time_s >= self._next_print_s - SAMPLE_GRACE_S:
+            self._next_print_s = time_s + PRINT_SAMPLE_S
+            self._prints.see(time_s, self._taker.small(frame), *turning(frame))
+        for boundary in self._boundaries.after(time_s, glance):
+            self._chooser.cut(boundary)
+        if time_s >= self._next_sample_s - SAMPLE_GRACE_S:
             self._next_sample_s = time_s + SAMPLE_S
-            thumb = None if small is None else thumb_of(small)
-            self._chooser.offer(self._taker.take(frame, time_s, thumb))
+            self._chooser.offer(self._taker.take(frame, time_s, thumb_of_glance(glance)))
             size = (frame.width, frame.height)
             self._size = size[::-1] if turning(frame)[0] % 2 else size
-        self._chooser.settle(self._cuts.settled_s)
+        self._chooser.settle(self._boundaries.settled_s)
 
     def _keep(self, candidate: Candidate, pick: Pick) -> None:
         """Write the picture, and note how sharp and bright it is as written."""
@@ -149,38 +153,33 @@ class _VideoLook:
             )
 
 
-class _Cuts:
-    """Where shots begin: by the detector, or as an earlier pass found them.
+class _Boundaries:
+    """Where shots begin: as found here, or as an earlier pass found them.
 
-    Known cuts are told as late as the detector would, so that both ways choose the same keyframes.
+    Known ones are told as late as if they were being found, so that both ways choose the same
+    keyframes.
     """
 
-    def __init__(self, plan: LookPlan, stream: Any) -> None:
-        rate = Fraction(stream.average_rate or 25)
-        self._known = [s.start_s for s in (plan.shots or ())[1:]]
-        self._detector = (
-            CutDetector(plan.shot_threshold, rate, PTS_BASE) if plan.shots is None else None
-        )
-        self._recent: list[float] = []
-        self.settled_s = 0.0
+    def __init__(self, plan: LookPlan) -> None:
+        self._finder = BoundaryFinder(plan.shot_threshold) if plan.shots is None else None
+        self._known = [
+            Boundary(shot.start_s, shot.transition, shot.transition_s)
+            for shot in (plan.shots or ())[1:]
+        ]
+        self.settled_s = -LAG_S
 
-    @property
-    def needs_pictures(self) -> bool:
-        return self._detector is not None
-
-    def after(self, time_s: float, picture: Any) -> list[float]:
-        """Cuts that are certain once the frame at this time has been seen."""
-        self._recent = [*self._recent[-WINDOW_FRAMES:], time_s]
-        self.settled_s = self._recent[0]
-        if self._detector is None:
+    def after(self, time_s: float, glance: Glance) -> Iterable[Boundary]:
+        """Boundaries that are certain once the frame at this time has been seen."""
+        self.settled_s = time_s - LAG_S
+        if self._finder is None:
             return self._known_until(self.settled_s)
-        return [pts / 1e6 for pts in self._detector.feed(round(time_s * 1e6), picture)]
+        return self._finder.feed(time_s, glance)
 
-    def rest(self) -> list[float]:
-        """Known cuts in the last frames."""
-        return self._known_until(self._recent[-1]) if self._recent else []
+    def rest(self) -> Iterable[Boundary]:
+        """Boundaries in the last seconds."""
+        return self._finder.finish() if self._finder else self._known_until(math.inf)
 
-    def _known_until(self, time_s: float) -> list[float]:
-        cuts = [cut for cut in self._known if cut <= time_s + SAME_TIME_S]
-        self._known = self._known[len(cuts) :]
-        return cuts
+    def _known_until(self, time_s: float) -> list[Boundary]:
+        told = [known for known in self._known if known.start_s <= time_s + SAME_TIME_S]
+        self._known = self._known[len(told) :]
+        return told

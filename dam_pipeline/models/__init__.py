@@ -18,7 +18,8 @@ from dam_pipeline.models.joining import joined_found
 from dam_pipeline.models.known import Form, Kind
 from dam_pipeline.models.locate import Found
 from dam_pipeline.models.locate import locate as find_weights
-from dam_pipeline.models.minilm import open_minilm
+from dam_pipeline.models.minilm import minilm_space, open_minilm
+from dam_pipeline.models.query_models import open_query_clip, open_query_minilm
 from dam_pipeline.models.voice import Progress, Transcript
 from dam_pipeline.models.whisper_faster import open_faster
 from dam_pipeline.models.whisper_openai import open_openai
@@ -36,6 +37,8 @@ __all__ = [
     "identify",
     "open_face",
     "open_image_text",
+    "open_query_image_text",
+    "open_query_sentence",
     "open_sentence",
     "open_speech",
     "spaces",
@@ -99,7 +102,7 @@ _SPEECH: Mapping[Form, Callable[[Found, Settings], SpeechModel]] = {
     Form.CT2_WHISPER: open_faster,
 }
 _SENTENCE: Mapping[Form, Callable[[Found, Settings], SentenceModel]] = {Form.MINILM: open_minilm}
-_IDENTIFIED: tuple[Kind, ...] = ("image_text", "face", "speech")
+_IDENTIFIED: tuple[Kind, ...] = ("image_text", "face", "speech", "sentence")
 
 
 def open_image_text(settings: Settings) -> ImageTextModel:
@@ -126,8 +129,18 @@ def open_sentence(settings: Settings) -> SentenceModel:
     return _SENTENCE[found.form](found, settings)
 
 
+def open_query_image_text(settings: Settings) -> ImageTextModel:
+    """`open_image_text` for a search: texts are encoded without importing torch where possible."""
+    return open_query_clip(find_weights(settings, "image_text"), settings)
+
+
+def open_query_sentence(settings: Settings) -> SentenceModel:
+    """`open_sentence` for a search: without importing torch where possible."""
+    return open_query_minilm(find_weights(settings, "sentence"), settings)
+
+
 def identify(settings: Settings) -> dict[str, ModelRef | None]:
-    """Which model would be used for image_text, face and speech, without loading any.
+    """Which model would be used for each kind, without loading any.
 
     None where the weights are missing. Takes milliseconds once the hashes are remembered.
     """
@@ -135,9 +148,10 @@ def identify(settings: Settings) -> dict[str, ModelRef | None]:
 
 
 def spaces(settings: Settings) -> dict[str, Space | None]:
-    """The spaces of image_text and face, without loading a model; None without weights."""
+    """The spaces of image_text, face and sentence, no model loaded; None without weights."""
     found: dict[str, Space | None] = {}
-    for kind in ("image_text", "face"):
+    kinds: tuple[Kind, ...] = ("image_text", "face", "sentence")
+    for kind in kinds:
         ref = _identify(settings, kind)
         found[kind] = _space(find_weights(settings, kind), ref, settings) if ref else None
     return found
@@ -154,4 +168,6 @@ def _identify(settings: Settings, kind: Kind) -> ModelRef | None:
 def _space(found: Found, ref: ModelRef, settings: Settings) -> Space:
     if found.form is Form.CLIP:
         return clip_space(found.path, ref, settings)
+    if found.form is Form.MINILM:
+        return minilm_space(found.path, ref)
     return dlib_space(ref) if found.form is Form.DLIB else facenet_space(ref)

@@ -28,7 +28,7 @@ OVERLAP_LEVEL, OVERLAP = 0.5, 0.7
 class Cascade:
     """The three networks on one device; `least_px` is the side of the smallest face looked for."""
 
-    def __init__(self, least_px: int, device: "torch.device") -> None:
+    def __init__(self, least_px: float, device: "torch.device") -> None:
         import torch
         from facenet_pytorch import MTCNN
 
@@ -88,8 +88,12 @@ class Cascade:
             pixels = torch.from_numpy(np.stack(chips[at : at + CHIPS_AT_ONCE])).permute(0, 3, 1, 2)
             with torch.inference_mode():
                 net = self._settle if stage else self._sift
-                moves, *points, chances = (part.cpu().numpy() for part in net(_normal(pixels, self._device)))
-            found.append((moves, points[0] if points else np.zeros((len(moves), 10)), chances[:, 1]))
+                moves, *points, chances = (
+                    part.cpu().numpy() for part in net(_normal(pixels, self._device))
+                )
+            found.append(
+                (moves, points[0] if points else np.zeros((len(moves), 10)), chances[:, 1])
+            )
         return [np.concatenate(parts).astype(np.float32) for parts in zip(*found, strict=True)]
 
 
@@ -103,7 +107,8 @@ def _pyramid(picture: np.ndarray, scale: float) -> Iterator[tuple[float, "torch.
     from torch.nn.functional import interpolate
 
     height, width = picture.shape[:2]
-    source = torch.from_numpy(picture).permute(2, 0, 1)[None]
+    writable = np.require(picture, requirements=["C", "W"])  # torch warns of any other
+    source = torch.from_numpy(writable).permute(2, 0, 1)[None]
     sources = [source, source]
     while min(height, width) * scale >= CELL_PX:
         size = (int(height * scale + 1), int(width * scale + 1))

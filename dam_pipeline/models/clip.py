@@ -108,15 +108,7 @@ class Clip:
 
     def unknown_words(self, text: str) -> list[str]:
         """Words that a word-level vocabulary lacks, in order; none where words are made of parts."""
-        backend = self._processor.tokenizer.backend_tokenizer
-        if type(backend.model).__name__ != "WordLevel":
-            return []
-        plain = backend.normalizer.normalize_str(text) if backend.normalizer else text
-        pre = backend.pre_tokenizer
-        words = [w for w, _ in pre.pre_tokenize_str(plain)] if pre else plain.split()
-        vocabulary = backend.get_vocab()
-        unknown = (w for w in words if w not in vocabulary and re.search(r"\w", w))
-        return list(dict.fromkeys(unknown))
+        return unknown_words(self._processor.tokenizer.backend_tokenizer, text)
 
     def _encode_pictures(self, pictures: Sequence[Picture]) -> np.ndarray:
         images = [p if isinstance(p, Image.Image) else Image.fromarray(p) for p in pictures]
@@ -160,6 +152,18 @@ class Clip:
                 f"{self.space.dimension}. Bring the folder again with `dam models import`."
             )
         return joined
+
+
+def unknown_words(tokenizer: Any, text: str) -> list[str]:
+    """Words of a text that a word-level tokenizer (of `tokenizers`) lacks, in order."""
+    if type(tokenizer.model).__name__ != "WordLevel":
+        return []
+    plain = tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
+    pre = tokenizer.pre_tokenizer
+    words = [w for w, _ in pre.pre_tokenize_str(plain)] if pre else plain.split()
+    vocabulary = tokenizer.get_vocab()
+    unknown = (w for w in words if w not in vocabulary and re.search(r"\w", w))
+    return list(dict.fromkeys(unknown))
 
 
 def _parts(items: Sequence[Item], size: int) -> list[Sequence[Item]]:

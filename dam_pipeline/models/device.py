@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+# Read by OpenMP when torch is first imported. Threads that spin while they wait take the cores from
+# the decoder: with both at work, CLIP took 17.7 CPU seconds instead of 7.3 for the same pictures.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 _MEMORY_WORDS = ("out of memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 
 

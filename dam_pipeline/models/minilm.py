@@ -5,7 +5,8 @@ all-MiniLM-L6-v2 prescribes in its model card.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from dam_pipeline.records import ModelRef, Space
 from dam_pipeline.settings import Settings
 
 BATCH = 64
+DIMENSION = 384
 TOKENS = 256  # longer text is cut off, as its sentence_bert_config.json says
 # Cosines below which a sentence is not about the query, from general knowledge, NOT measured.
 TEXT_FLOOR = 0.30
@@ -32,19 +34,23 @@ def open_minilm(found: Found, settings: Settings) -> "MiniLm":
     return MiniLm(found.ref(settings), found, network, tokenizer)
 
 
+def minilm_space(folder: Path, ref: ModelRef) -> Space:
+    """The space of a folder's model, read from its config.json alone, without torch."""
+    return Space(
+        name=f"{ref.name}@{ref.weights_sha256[:12]}",
+        kind="sentence",
+        dimension=int(cast(int, read_config(folder).get("hidden_size", DIMENSION))),
+        text_floor=TEXT_FLOOR,
+        alike_floor=ALIKE_FLOOR,
+    )
+
+
 class MiniLm:
     """A sentence model (port `SentenceModel`)."""
 
     def __init__(self, ref: ModelRef, found: Found, model: Any, tokenizer: Any) -> None:
         self.ref = ref
-        hidden = read_config(found.path).get("hidden_size")
-        self.space = Space(
-            name=f"{ref.name}@{ref.weights_sha256[:12]}",
-            kind="sentence",
-            dimension=hidden if isinstance(hidden, int) else int(model.config.hidden_size),
-            text_floor=TEXT_FLOOR,
-            alike_floor=ALIKE_FLOOR,
-        )
+        self.space = minilm_space(found.path, ref)
         self._model = model
         self._tokenizer = tokenizer
 

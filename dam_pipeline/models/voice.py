@@ -5,8 +5,10 @@ which would invent words there. Speech is joined into windows of limited length,
 and what was heard is put back where it was said. The networks themselves live elsewhere.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -22,14 +24,18 @@ LEAST_SPEECH_MS = 250  # shorter bursts are coughs and clicks
 LEAST_SILENCE_MS = 500  # shorter pauses stay inside a span, so whisper hears natural speech
 PAD_S = 0.2  # kept on both sides of a span, so that first and last sounds are not cut
 ONSET_S = 0.05  # a word begins at most this long before the gate heard anything
-JOIN_S = 1.0  # silence put around and between the spans of a window
+JOIN_S = 1.0  # silence before a window's first span; what longer pauses between spans become
+DONE_S = 0.3  # what is left of a window after this long before its last sound is silence
 SPLIT_S = 1.0  # a pause of this length within one heard sentence makes two segments
+SURE = 0.5  # chance from which a language is believed
+SWITCH = 3.0  # how much likelier another language must be than the one before
+LOOK_AHEAD = 2  # windows that help to decide the language of an unclear first one
 _GATE_SHARE = 0.1  # of the progress that is reported
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What was said: segments in order, the main language ('' without speech), seconds of speech."""
+    """What was said: segments in order, the language most spoken ('' without), seconds of speech."""
 
     segments: tuple[Segment, ...]
     language: str
@@ -46,11 +52,14 @@ class Heard:
     words: tuple[Word, ...]
 
 
-class Listener(Protocol):
-    """A recogniser: the language of the sound, and its sentences in order."""
+class Recogniser(Protocol):
+    """What a speech network does with a window: mono float32 16 kHz sound."""
 
-    def __call__(self, sound: np.ndarray, language: str) -> tuple[str, Iterable[Heard]]:
-        """Listen to mono float32 16 kHz sound; an empty language is to be detected."""
+    def languages(self, sound: np.ndarray) -> Mapping[str, float]:
+        """The chance of each language in the first half minute of the sound."""
+
+    def listen(self, sound: np.ndarray, language: str) -> Iterable[Heard]:
+        """Sentences in order, as they are heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +78,29 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Spans that the recogniser hears as one piece, with JOIN_S of silence around each."""
+    """Spans that the recogniser hears as one piece: after JOIN_S of silence, long pauses cut to it."""
 
     spans: tuple[Span, ...]
 
     @property
     def length_s(self) -> float:
         """Its length in seconds, silences included."""
-        return JOIN_S + sum(span.length_s + JOIN_S for span in self.spans)
+        return sum(span.length_s for span in self.spans) + sum(self._pauses_s())
 
     def sound(self, samples: np.ndarray) -> np.ndarray:
-        """The spans' samples joined, float32."""
+        """The spans' samples joined, float32; short pauses between them as they were."""
         silence = np.zeros(round(JOIN_S * SAMPLE_RATE_HZ), np.float32)
-        pieces = [silence]
-        for span in self.spans:
-            pieces += [np.array(samples[span.start : span.end], np.float32), silence]
-        return np.concatenate(pieces)
+        pieces: list[np.ndarray] = []
+        for at, (span, pause_s) in enumerate(zip(self.spans, self._pauses_s(), strict=True)):
+            is_short = at and pause_s < JOIN_S
+            before = samples[self.spans[at - 1].end : span.start] if is_short else silence
+            pieces += [before, samples[span.start : span.end]]
+        return np.concatenate(pieces).astype(np.float32, copy=False)
+
+    def _pauses_s(self) -> list[float]:
+        """The silence before each span in the window."""
+        gaps = [(b.start - a.end) / SAMPLE_RATE_HZ for a, b in pairwise(self.spans)]
+        return [JOIN_S, *(min(gap, JOIN_S) for gap in gaps)]
 
     def place(self, start_s: float, end_s: float) -> tuple[float, float]:
         """Seconds on the file's axis of seconds in the window, inside the span they fall into."""
@@ -97,11 +113,12 @@ class Window:
 
     def _span_at(self, time_s: float) -> tuple[Span, float]:
         """The span that a time of the window belongs to, and where in the window it begins."""
-        offset_s = JOIN_S
-        for span in self.spans[:-1]:
-            if time_s < offset_s + span.length_s + JOIN_S / 2:
+        pauses_s = self._pauses_s()
+        offset_s = pauses_s[0]
+        for span, pause_s in zip(self.spans[:-1], pauses_s[1:], strict=True):
+            if time_s < offset_s + span.length_s + pause_s / 2:
                 return span, offset_s
-            offset_s += span.length_s + JOIN_S
+            offset_s += span.length_s + pause_s
         return self.spans[-1], offset_s
 
 
@@ -118,24 +135,29 @@ class Voice:
         return self._gate.ref
 
     def transcribe(
-        self, samples: np.ndarray, listen: Listener, on_progress: Progress | None = None
+        self, samples: np.ndarray, recogniser: Recogniser, on_progress: Progress | None = None
     ) -> Transcript:
         """What is said in mono float32 samples of 16 kHz (array or memmap), on their axis."""
         report = on_progress or (lambda share: None)
         spans = self.spans(samples, lambda share: report(_GATE_SHARE * share))
         pieces = list(windows(spans, self._settings.speech_window_s))
         total_s = sum(window.length_s for window in pieces)
-        language, segments, done_s = self._settings.speech_language, list[Segment](), 0.0
-        for window in pieces:
-            language, heard = listen(window.sound(samples), language)
-            for sentence in heard:
-                segments.extend(place(sentence, window, language))
+        segments, spoken_s, done_s = list[Segment](), Counter[str](), 0.0
+        tongue = Tongue(self._settings.speech_language)
+        for at, window in enumerate(pieces):
+            sound = window.sound(samples)
+            later = (one.sound(samples) for one in pieces[at + 1 : at + 1 + LOOK_AHEAD])
+            language = tongue.of(sound, later, recogniser)
+            for sentence in _until_done(recogniser.listen(sound, language), window.length_s):
+                placed = place(sentence, window, language)
+                spoken_s[language] += sum(one.end_s - one.start_s for one in placed)
+                segments.extend(placed)
                 heard_s = done_s + min(sentence.end_s, window.length_s)
                 report(_GATE_SHARE + (1 - _GATE_SHARE) * heard_s / total_s)
             done_s += window.length_s
         report(1.0)
-        speech_s = sum(span.length_s for span in spans)
-        return Transcript(tuple(segments), language if segments else "", speech_s)
+        main = max(spoken_s, key=lambda name: spoken_s[name], default="")
+        return Transcript(tuple(segments), main, sum(span.length_s for span in spans))
 
     def spans(self, samples: np.ndarray, on_progress: Progress | None = None) -> list[Span]:
         """Where someone speaks; no span is longer than a window may be."""
@@ -152,6 +174,43 @@ class Voice:
             audio_length_samples=len(samples),
         )
         return padded([(int(span["start"]), int(span["end"])) for span in found], len(samples))
+
+
+class Tongue:
+    """The language of each window: detected, but changed only for good reason.
+
+    Half a minute of unclear speech is often taken for a related language. So a change needs a chance
+    of `SURE` and `SWITCH` times that of the language before, and an unclear beginning is decided
+    together with the windows after it.
+    """
+
+    def __init__(self, known: str) -> None:
+        self._known = known
+        self._before = ""
+
+    def of(self, sound: np.ndarray, later: Iterable[np.ndarray], recogniser: Recogniser) -> str:
+        """The language of a window's sound; `later` are the windows after it."""
+        if self._known:
+            return self._known
+        chances = Counter(recogniser.languages(sound))
+        if not self._before:
+            for count, more in enumerate(later, start=1):
+                if max(chances.values()) >= SURE * count:
+                    break
+                chances.update(recogniser.languages(more))
+            self._before = max(chances, key=lambda name: chances[name])
+        best = max(chances, key=lambda name: chances[name])
+        if chances[best] >= max(SURE, SWITCH * chances[self._before]):
+            self._before = best
+        return self._before
+
+
+def _until_done(sentences: Iterable[Heard], length_s: float) -> Iterator[Heard]:
+    """Sentences up to the one that ends with the sound: a recogniser would go on into silence."""
+    for sentence in sentences:
+        yield sentence
+        if sentence.end_s >= length_s - PAD_S - DONE_S:
+            return
 
 
 def padded(found: Sequence[tuple[int, int]], length: int) -> list[Span]:

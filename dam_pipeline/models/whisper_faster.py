@@ -3,7 +3,7 @@
 Only the recogniser; `voice` finds the speech and puts the times back on the file's axis.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ class FasterWhisper:
         self._voice = Voice(settings)
         self.ref = found.ref(settings)
         self.also: tuple[ModelRef, ...] = (self._voice.ref,)
+        self._begun: tuple[np.ndarray, str, Iterable[Any]] | None = None
         device, _, index = settings.device.partition(":")
         with memory_guard(self.ref.name, "Choose a smaller DAM_SPEECH_MODEL."):
             self._model: Any = WhisperModel(
@@ -53,21 +54,36 @@ class FasterWhisper:
     def transcribe(self, samples: np.ndarray, on_progress: Progress | None = None) -> Transcript:
         """What is said in mono float32 16 kHz samples (array or memmap), on their own axis."""
         with memory_guard("transcribing", "Lower DAM_SPEECH_WINDOW_S."):
-            return self._voice.transcribe(samples, self._listen, on_progress)
+            return self._voice.transcribe(samples, self, on_progress)
 
-    def _listen(self, sound: np.ndarray, language: str) -> tuple[str, Iterable[Heard]]:
+    def languages(self, sound: np.ndarray) -> Mapping[str, float]:
+        """See `Recogniser`; what was computed for it is kept for `listen`."""
+        self._begun = None
+        sentences, info = self._begin(sound, None)
+        self._begun = (sound, str(info.language), sentences)
+        return dict(info.all_language_probs or [(info.language, 1.0)])
+
+    def listen(self, sound: np.ndarray, language: str) -> Iterator[Heard]:
+        """See `Recogniser`."""
+        begun, self._begun = self._begun, None
+        if begun is not None and begun[0] is sound and begun[1] == language:
+            return _heard(begun[2])
+        return _heard(self._begin(sound, language)[0])
+
+    def _begin(self, sound: np.ndarray, language: str | None) -> tuple[Iterable[Any], Any]:
+        """The model's lazy sentences and what it says of the sound, the language among it."""
         import ctranslate2
 
         ctranslate2.set_random_seed(SEED)
         sentences, info = self._model.transcribe(
             sound,
-            language=language or None,
+            language=language,
             beam_size=BEAM,
             word_timestamps=True,
             condition_on_previous_text=False,
             vad_filter=False,
         )
-        return str(info.language), _heard(sentences)
+        return sentences, info
 
 
 def _heard(sentences: Iterable[Any]) -> Iterator[Heard]:

@@ -3,7 +3,7 @@
 Only the recogniser; `voice` finds the speech and puts the times back on the file's axis.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -49,9 +49,22 @@ class OpenAiWhisper:
     def transcribe(self, samples: np.ndarray, on_progress: Progress | None = None) -> Transcript:
         """What is said in mono float32 16 kHz samples (array or memmap), on their own axis."""
         with memory_guard("transcribing", "Lower DAM_SPEECH_WINDOW_S, or set DAM_DEVICE=cpu."):
-            return self._voice.transcribe(samples, self._listen, on_progress)
+            return self._voice.transcribe(samples, self, on_progress)
 
-    def _listen(self, sound: np.ndarray, language: str) -> tuple[str, Iterable[Heard]]:
+    def languages(self, sound: np.ndarray) -> Mapping[str, float]:
+        """See `Recogniser`."""
+        import whisper
+
+        if not self._model.is_multilingual:
+            return {"en": 1.0}
+        mel = whisper.log_mel_spectrogram(
+            whisper.pad_or_trim(sound), self._model.dims.n_mels, device=self._device
+        )
+        _, chances = whisper.detect_language(self._model, mel)
+        return dict(chances)
+
+    def listen(self, sound: np.ndarray, language: str) -> Iterator[Heard]:
+        """See `Recogniser`."""
         import torch
         import whisper
 
@@ -59,13 +72,13 @@ class OpenAiWhisper:
         result = whisper.transcribe(
             self._model,
             sound,
-            language=language or None,
+            language=language,
             beam_size=BEAMS,
             word_timestamps=True,
             condition_on_previous_text=False,
             fp16=self._device.type != "cpu",
         )
-        return str(result["language"]), [_heard(s) for s in result["segments"]]
+        return (_heard(sentence) for sentence in result["segments"])
 
 
 def _load(path: Path, device: "torch.device") -> Any:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dam_pipeline.errors import StoreUnavailable
 from dam_pipeline.graph.read import Related, related
 from dam_pipeline.records import Media
+from dam_pipeline.search.asking import Models
 from dam_pipeline.search.hits import Hit
 from dam_pipeline.search.query import Library, search
 from dam_pipeline.stages.work import Toolbox
@@ -23,8 +24,8 @@ class Found:
 
     @property
     def words(self) -> list[str]:
-        """What is said there, of the evidence that is words."""
-        return [one.text for one in self.hit.evidence if one.text]
+        """What is said there, each sentence once."""
+        return list(dict.fromkeys(one.text for one in self.hit.evidence if one.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Finder:
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
+        self._models = Models.of(tools.settings)
         self._one_at_a_time = threading.Lock()
 
     def search(self, text: str) -> Answer:
@@ -55,11 +57,7 @@ class Finder:
         tools = self._tools
         with self._one_at_a_time:
             library = Library(
-                tools.settings,
-                tools.catalogue,
-                tools.derived,
-                tools.store,
-                lambda: tools.image_text,
+                tools.settings, tools.catalogue, tools.derived, tools.store, self._models
             )
             result = search(library, text, limit=LIMIT)
         media = tools.catalogue.media([hit.media_id for hit in result.hits])

@@ -54,7 +54,7 @@ def fuse(lists: Mapping[ListKey, Sequence[tuple[str, Evidence]]]) -> list[Moment
     The score is 1 for what is first in every list.
     """
     by_media: dict[str, list[_Stretch]] = {}
-    for key in sorted(lists, key=lambda key: key.kind == "words"):
+    for key in sorted(lists, key=lambda key: key.kind != "picture"):
         for media_id, group in _grouped(lists[key]).items():
             stretches = by_media.setdefault(media_id, [])
             _join(stretches, _stretches(media_id, group))
@@ -124,5 +124,5 @@ def _moment(stretch: _Stretch, lists: int) -> Moment:
 
 
 def _order(moment: Moment) -> tuple[float, bool, str, float]:
-    is_picture = moment.evidence[0].list_key.kind != "words"
-    return -moment.score, is_picture, moment.media_id, moment.start_s
+    is_vague = moment.evidence[0].kind != "words"
+    return -moment.score, is_vague, moment.media_id, moment.start_s

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from dam_pipeline.records import Json, MediaKind
 
-EvidenceKind = Literal["picture", "words"]
+EvidenceKind = Literal["picture", "words", "meaning"]
 QueryPart = Literal["text", "image"]
 
 
@@ -18,11 +18,11 @@ class ListKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why a hit is there: a keyframe near the query, or a transcript segment with its words.
+    """Why a hit is there: a keyframe near the query, words of it, or a sentence that means it.
 
-    `query` says which half of the query it answers; `score` is a cosine for pictures and BM25 for
-    words; `rank` counts from 1 among the moments in that list; `floor` is the least score there.
-    `item` is the index of the keyframe or segment.
+    `query` says which half of the query it answers; `score` is BM25 for words, else a cosine;
+    `rank` counts from 1 among the moments in that list; `floor` is the least score there. `item` is
+    the index of the keyframe, segment or sentence; `text` is what is said.
     """
 
     kind: EvidenceKind
@@ -45,10 +45,10 @@ class Evidence:
     @property
     def above_floor(self) -> float:
         """How far a cosine lies above its floor; words have them all, so they are equally strong."""
-        return self.score - self.floor if self.kind == "picture" else 0.0
+        return 0.0 if self.kind == "words" else self.score - self.floor
 
     def to_json(self) -> dict[str, Json]:
-        """The documented form; `text` only of words."""
+        """The documented form; `text` only of what is said."""
         document = {
             "kind": self.kind,
             "query": self.query,

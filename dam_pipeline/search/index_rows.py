@@ -15,7 +15,11 @@ from dam_pipeline.stores.derived import DerivedFiles
 from dam_pipeline.stores.vectors import WORD_ROWS, VectorStore, vector_rows
 
 # Stages whose tables hold vectors, by the kind of their embedding space.
-VECTOR_STAGES = {"image_text": "clip_embeddings", "face": "face_embeddings"}
+VECTOR_STAGES = {
+    "image_text": "clip_embeddings",
+    "face": "face_embeddings",
+    "sentence": "sentence_embeddings",
+}
 TRANSCRIPT = "transcript"
 MEDIA_AT_ONCE = 200
 
@@ -85,9 +89,9 @@ def vectors_of(media_id: str, table: pa.Table) -> pa.Table:
     """
     schema = vector_rows(table.schema.field("vector").type.list_size)
     owner = pa.array([media_id] * table.num_rows, pa.string())
-    # Of a keyframe the item is its number, of a face its row: several may be in one keyframe.
-    is_faces = "box" in table.schema.names
-    items = pa.array(range(table.num_rows), pa.int32()) if is_faces else table["keyframe"]
+    # Of a keyframe the item is its number; of a face its row, as several may be in one keyframe.
+    is_pictures = "keyframe" in table.schema.names and "box" not in table.schema.names
+    items = table["keyframe"] if is_pictures else pa.array(range(table.num_rows), pa.int32())
     columns = [owner, items, *(table[name] for name in schema.names[2:])]
     made = pa.table(columns, schema=schema)
     lengths = np.linalg.norm(vectors_array(made), axis=1)

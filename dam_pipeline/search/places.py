@@ -3,6 +3,7 @@
 import fnmatch
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from dam_pipeline.catalogue.catalogue import Catalogue
 from dam_pipeline.errors import SchemaMismatch
@@ -13,6 +14,7 @@ from dam_pipeline.search.hits import Evidence, Hit, ListKey
 from dam_pipeline.stores.derived import DerivedFiles
 
 KEYFRAMES = "keyframes"
+SENTENCES = "sentence_embeddings"
 
 
 class Shown:
@@ -85,8 +87,24 @@ def _hit(shown: Shown, moment: Moment) -> Hit:
         score=moment.score,
         space=moment.evidence[0].space,
         keyframe=_keyframe(shown.derived, moment),
-        evidence=moment.evidence,
+        evidence=_told(shown.derived, moment),
         present=place.missing_since is None,
+    )
+
+
+def _told(derived: DerivedFiles, moment: Moment) -> tuple[Evidence, ...]:
+    """The evidence with the text of sentences, which the vector store does not hold."""
+    if not any(one.kind == "meaning" for one in moment.evidence):
+        return moment.evidence
+    try:
+        texts = derived.table(moment.media_id, SENTENCES)["text"].to_pylist()
+    except SchemaMismatch:
+        return moment.evidence
+    return tuple(
+        replace(one, text=texts[one.item])
+        if one.kind == "meaning" and one.item < len(texts)
+        else one
+        for one in moment.evidence
     )
 
 

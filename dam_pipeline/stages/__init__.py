@@ -14,7 +14,9 @@ from dam_pipeline.stages import (
     probe,
     scenes,
     search_index,
+    sentence_embeddings,
     shots,
+    tags,
     transcript,
 )
 from dam_pipeline.stages.stage import Stage
@@ -29,8 +31,10 @@ STAGES: dict[str, Stage] = {
         keyframes.STAGE,
         fingerprints.STAGE,
         clip_embeddings.STAGE,
+        tags.STAGE,
         face_embeddings.STAGE,
         transcript.STAGE,
+        sentence_embeddings.STAGE,
         scenes.STAGE,
         search_index.STAGE,
     )

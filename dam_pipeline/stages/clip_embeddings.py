@@ -12,6 +12,9 @@ from dam_pipeline.stages.stage import Stage
 from dam_pipeline.stages.work import Toolbox, Work
 
 
+LEAST_PX = 448  # pictures are read reduced, but not below twice what the network looks at
+
+
 def _run(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
     model = tools.image_text
 
@@ -20,7 +23,7 @@ def _run(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
         return [[{**p.place, "vector": v}] for p, v in zip(pictures, vectors, strict=True)]
 
     schema = schemas.clip_embeddings(model.space.dimension)
-    for rows in rows_of_pictures(works, tools.settings.clip_batch, encode):
+    for rows in rows_of_pictures(works, tools.settings.clip_batch, encode, LEAST_PX):
         try:
             table = table_of(rows, schema)
             result = {"space": model.space.name, "length_error": length_error(table)}

@@ -47,6 +47,7 @@ def stage_versions(settings: Settings) -> dict[str, StageVersion]:
     versions: dict[str, StageVersion] = {}
     for stage in STAGES.values():
         values = {name: getattr(settings, name) for name in stage.settings}
+        values |= stage.others(settings) if stage.others else {}
         settings_hash = _hash(values)
         weights = [_name(models.get(kind)) for kind in stage.models]
         own = _hash([stage.version, settings_hash, weights])[:6]

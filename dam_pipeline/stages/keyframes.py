@@ -50,7 +50,7 @@ def _forget_old_pictures(work: Work, keep: str) -> None:
 STAGE = Stage(
     name="keyframes",
     level="L1",
-    version=1,
+    version=2,
     description=(
         "Pictures that stand for the file: at least one a shot, a new one when the picture has "
         "changed, each with the span it stands for; one of them is the hero."

@@ -49,15 +49,19 @@ def where_pictures(run: RunBatch) -> RunBatch:
 
 
 def rows_of_pictures(
-    works: Sequence[Work], size: int, describe: Callable[[list[Picture]], list[list[Row]]]
+    works: Sequence[Work],
+    size: int,
+    describe: Callable[[list[Picture]], list[list[Row]]],
+    least_px: int | None = None,
 ) -> list[list[Row] | SchemaMismatch]:
     """The rows that `describe` gives for each picture, gathered by file.
 
-    `describe` is handed at most `size` pictures, across files. A file with a missing or damaged
+    `describe` is handed at most `size` pictures, across files; with `least_px` they may be reduced
+    while they are read, as long as no side gets shorter than that. A file with a missing or damaged
     picture gets the error instead of rows.
     """
     rows: list[list[Row] | SchemaMismatch] = [[] for _ in works]
-    for batch in _batches(works, size, rows):
+    for batch in _batches(works, size, rows, least_px):
         for picture, found in zip(batch, describe(batch), strict=True):
             mine = rows[picture.work]
             if isinstance(mine, list):
@@ -73,13 +77,16 @@ def table_of(rows: list[Row] | SchemaMismatch, schema: pa.Schema) -> pa.Table:
 
 
 def _batches(
-    works: Sequence[Work], size: int, results: list[list[Row] | SchemaMismatch]
+    works: Sequence[Work],
+    size: int,
+    results: list[list[Row] | SchemaMismatch],
+    least_px: int | None,
 ) -> Iterator[list[Picture]]:
     batch: list[Picture] = []
     for number, work in enumerate(works):
         try:
             for index, row in enumerate(work.table("keyframes").to_pylist()):
-                batch.append(Picture(number, row, index, _pixels(work, row["path"])))
+                batch.append(Picture(number, row, index, _pixels(work, row["path"], least_px)))
                 if len(batch) == size:
                     yield batch
                     batch = []
@@ -89,9 +96,11 @@ def _batches(
         yield batch
 
 
-def _pixels(work: Work, path: str) -> np.ndarray:
+def _pixels(work: Work, path: str, least_px: int | None) -> np.ndarray:
     try:
         with Image.open(work.folder / path) as image:
+            if least_px:
+                image.draft("RGB", (least_px, least_px))
             return np.asarray(image.convert("RGB"))
     except OSError as error:
         raise SchemaMismatch(

@@ -1,23 +1,23 @@
 """L0: one small picture to know the file by."""
 
 import os
+from pathlib import Path
+
+from PIL import Image
 
 from dam_pipeline.records import MediaKind, State
 from dam_pipeline.stages.outcome import Outcome
 from dam_pipeline.stages.stage import Stage, each
+from dam_pipeline.stages.visual_pass import POSTER_FILE, look_at
 from dam_pipeline.stages.work import Toolbox, Work
 
-POSTER_FILE = "poster.jpg"
 POSTER_AT = 0.1  # share of the duration: past slates and fades in, before the story's end
 
 
 def _run(work: Work, tools: Toolbox) -> Outcome:
     probe = work.probe
     unfinished = work.scratch / POSTER_FILE
-    at_s = probe.duration_s * POSTER_AT
-    width, height = tools.decoder.poster(
-        work.path, probe.kind, unfinished, tools.settings.poster_px, at_s
-    )
+    width, height = _make(work, tools, unfinished)
     work.folder.mkdir(parents=True, exist_ok=True)
     os.replace(unfinished, work.folder / POSTER_FILE)
     shows = "waveform" if probe.kind is MediaKind.AUDIO else "picture"
@@ -25,10 +25,21 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
     return Outcome(State.DONE, result=result)
 
 
+def _make(work: Work, tools: Toolbox, path: Path) -> tuple[int, int]:
+    """Write the poster; returns its width and height."""
+    probe = work.probe
+    if probe.kind is MediaKind.IMAGE:
+        look_at(work, tools)  # decodes it for the stages to come as well
+        with Image.open(path) as poster:
+            return poster.size
+    at_s = probe.duration_s * POSTER_AT
+    return tools.decoder.poster(work.path, probe.kind, path, tools.settings.poster_px, at_s)
+
+
 STAGE = Stage(
     name="poster",
     level="L0",
-    version=1,
+    version=2,
     description="A small upright picture of the file; for sound, its waveform.",
     run=each(_run),
     inputs=("probe",),

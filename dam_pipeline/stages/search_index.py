@@ -23,10 +23,10 @@ def _run(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
 STAGE = Stage(
     name="search_index",
     level="L2",
-    version=1,
-    description="Rows of this file in the search index: keyframes, faces and spoken words.",
+    version=2,
+    description="Rows of this file in the search index: keyframes, faces, spoken words and sentences.",
     run=_run,
     inputs=("probe",),
-    enrichments=("clip_embeddings", "face_embeddings", "transcript"),
+    enrichments=("clip_embeddings", "face_embeddings", "transcript", "sentence_embeddings"),
     kinds=("lancedb",),
 )

@@ -29,7 +29,7 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
 STAGE = Stage(
     name="shots",
     level="L1",
-    version=1,
+    version=2,
     description="The unbroken runs of frames from cut to cut; a photograph is one shot.",
     run=each(_run),
     inputs=("probe",),

@@ -1,10 +1,12 @@
 """The form of a stage, and the wrapper that lifts a function of one file to a batch."""
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from dam_pipeline.records import Json
+from dam_pipeline.settings import Settings
 from dam_pipeline.stages.outcome import Outcome, as_dam_error
 from dam_pipeline.stages.work import Toolbox, Work
 
@@ -20,8 +22,9 @@ class Stage:
 
     `inputs` must have settled before it runs. `enrichments` are used where they have settled; the
     stage goes stale when one arrives later. `settings` names those that change the result, `models`
-    the kinds of model it uses (`image_text`, `face`, `speech`). `run` gives one outcome for each
-    file, in order; an error it raises counts for all files that have none yet.
+    the kinds of model it uses (`image_text`, `face`, `speech`). `others` gives further values that
+    change it, such as hashes of files that a person edits, and must not raise. `run` gives one
+    outcome for each file, in order; an error it raises counts for all files that have none yet.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Stage:
     settings: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    others: Callable[[Settings], Mapping[str, Json]] | None = None
 
 
 def each(run_one: RunOne, *, reads_original: bool = True) -> RunBatch:

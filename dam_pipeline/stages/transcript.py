@@ -45,7 +45,7 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
 STAGE = Stage(
     name="transcript",
     level="L1",
-    version=1,
+    version=2,
     description="What is said and when: segments and words with their times, in the language heard.",
     run=each(_run),
     inputs=("probe",),

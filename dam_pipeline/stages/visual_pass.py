@@ -1,17 +1,19 @@
 """The one decoding pass over a file's pictures, which `shots` and `keyframes` share."""
 
 from dam_pipeline.media.decoder import LookPlan
-from dam_pipeline.records import Look, Shot
+from dam_pipeline.records import Look, MediaKind, Shot
 from dam_pipeline.stages.work import Toolbox, Work
 
 NO_PICTURE = "no picture in this file"
 PASS_FOLDER = "pass"
+POSTER_FILE = "poster.jpg"
 
 
 def look_at(work: Work, tools: Toolbox, shots: tuple[Shot, ...] | None = None) -> Look:
     """The pass of this batch, decoding now if nobody did yet; `shots` spares their detection.
 
-    Keyframe pictures lie in the work's scratch folder `PASS_FOLDER` until a stage moves them.
+    Keyframe pictures lie in the work's scratch folder `PASS_FOLDER` until a stage moves them, a
+    photograph's poster beside it.
     Raises what the decoder raises.
     """
     if work.look is None:
@@ -27,6 +29,8 @@ def look_at(work: Work, tools: Toolbox, shots: tuple[Shot, ...] | None = None) -
             is_hdr=probe.is_hdr,
             is_interlaced=probe.is_interlaced,
             shots=shots,
+            poster_file=str(work.scratch / POSTER_FILE) if probe.kind is MediaKind.IMAGE else "",
+            poster_px=settings.poster_px,
         )
         out_dir = work.scratch / PASS_FOLDER
         out_dir.mkdir(exist_ok=True)

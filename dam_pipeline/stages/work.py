@@ -20,9 +20,11 @@ from dam_pipeline.media.probing import Prober
 from dam_pipeline.models import (
     FaceModel,
     ImageTextModel,
+    SentenceModel,
     SpeechModel,
     open_face,
     open_image_text,
+    open_sentence,
     open_speech,
 )
 from dam_pipeline.records import Json, Location, Look, Media, Probe, StageRow
@@ -104,6 +106,11 @@ class Toolbox:
     def speech(self) -> SpeechModel:
         """The speech model behind its voice gate; raises WeightsMissing."""
         return open_speech(self.settings)
+
+    @cached_property
+    def sentence(self) -> SentenceModel:
+        """The active sentence model; raises WeightsMissing."""
+        return open_sentence(self.settings)
 
     @cached_property
     def scratch(self) -> Path:

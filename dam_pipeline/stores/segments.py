@@ -309,7 +309,8 @@ def _opened(folder: Path) -> StageSegments:
     path = folder / INDEX
     if not path.exists():
         return StageSegments({}, {})
-    columns = pq.read_table(path, partitioning=None, schema=INDEX_SCHEMA).to_pydict()
+    with pq.ParquetFile(path) as file:
+        columns = file.read(INDEX_SCHEMA.names, use_threads=False).to_pydict()
     entries = [Entry(*row) for row in zip(*columns.values(), strict=True)]
     names = {entry.segment for entry in entries if entry.segment}
     tables = {

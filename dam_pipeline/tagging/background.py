@@ -7,7 +7,6 @@ that ships beside the weights. Vectors are of one space alone; labels may be unk
 import hashlib
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,12 +78,6 @@ def read_background(path: Path) -> Background:
 def file_name(space: str) -> str:
     """A space's name as a file may be called."""
     return re.sub(r"[^A-Za-z0-9._@-]", "_", space)
-
-
-def subset(background: Background, rows: Sequence[int]) -> Background:
-    """Some rows of a background."""
-    labels = tuple(background.labels[row] for row in rows)
-    return Background(background.space, background.vectors[list(rows)], labels, background.source)
 
 
 def _space_of(path: Path) -> str:

@@ -5,7 +5,6 @@ where that distance reaches its threshold. Without pictures to learn from, the b
 other terms of the vocabulary give for the same picture.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -50,16 +49,17 @@ def from_pictures(
 ) -> Thresholds:
     """Thresholds from cosines (n, terms), and where a term is known to be shown and to be absent.
 
-    `shown` and `absent` are bool (n, terms); a term that is nowhere known to be shown takes for
-    absent all pictures in which it does not stand out among the terms (`from_vocabulary`). A
-    threshold lets at most `false_rate` of the pictures without the term through, by count and by the
-    normal tail; where the pictures with it all lie higher, it is in the middle of the gap.
+    `shown` and `absent` are bool (n, terms). A term that is nowhere known to be shown, or hardly
+    anywhere to be absent, takes for absent all pictures in which it does not stand out among the
+    terms (as in `from_vocabulary`). A threshold lets at most `false_rate` of the pictures without the
+    term through, by count and by the normal tail; where nearly all pictures with it lie higher, it
+    is in the middle of the gap.
     """
     count = cosines.shape[1]
     mean, deviation, begins = np.zeros(count), np.ones(count), np.full(count, np.inf)
     usual = standardised(cosines) < _normal(false_rate)
     for term in range(count):
-        is_labelled = shown[:, term].any()
+        is_labelled = shown[:, term].any() and absent[:, term].sum() >= FEW
         without = cosines[absent[:, term] if is_labelled else usual[:, term], term]
         if len(without) < FEW:
             continue
@@ -79,26 +79,6 @@ def standardised(cosines: np.ndarray) -> np.ndarray:
 def margin(looks: int, false_rate: float) -> float:
     """Deviations by which a threshold must rise when it is asked `looks` times (Bonferroni)."""
     return _normal(false_rate / max(looks, 1)) - _normal(false_rate)
-
-
-def known_truth(
-    labels: Sequence[tuple[str, ...] | None], related: Sequence[frozenset[str]], tags: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where terms are shown and where absent: bool (n, terms) each, by what the pictures are labelled.
-
-    `related` are for each term the labels that leave it open (its parents); a label of the term or
-    of one below it, written `labels` with all parents, says that it is shown. Unlabelled pictures
-    say neither.
-    """
-    shown = np.zeros((len(labels), len(tags)), bool)
-    absent = np.zeros_like(shown)
-    for row, mine in enumerate(labels):
-        if mine is None:
-            continue
-        for term, tag in enumerate(tags):
-            shown[row, term] = tag in mine
-            absent[row, term] = tag not in mine and not related[term].intersection(mine)
-    return shown, absent
 
 
 def _floor(without: np.ndarray, shown: np.ndarray, false_rate: float) -> float:

@@ -126,7 +126,7 @@ def _parse(text: str, path: str) -> Vocabulary:
 def _term(tag: str, entry: Json, language: str, path: str) -> Term:
     if not TERM_ID.fullmatch(tag) or not isinstance(entry, dict):
         raise ConfigurationError(
-            f"{path}: {tag} is no term. Write `id = {{ en = [\"label\"] }}` with small letters, digits "
+            f'{path}: {tag} is no term. Write `id = {{ en = ["label"] }}` with small letters, digits '
             "and - in the id."
         )
     names = {key: value for key, value in entry.items() if key not in _OWN_KEYS}

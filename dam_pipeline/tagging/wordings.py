@@ -103,13 +103,4 @@ def _read(path: Path) -> Wordings | None:
             vectors = stored["vectors"]
     except (OSError, ValueError, KeyError):
         return None  # a cache that is damaged is made again
-    return Wordings(
-        tuple(about["tags"]), tuple(about["ends"]), vectors, tuple(about["unknown"])
-    )
-
-
-def is_mostly_unknown(wordings: Wordings) -> bool:
-    """Whether the model lacks the words for most of what it is asked."""
-    return len(wordings.unknown) > len(wordings.tags)
-
-
+    return Wordings(tuple(about["tags"]), tuple(about["ends"]), vectors, tuple(about["unknown"]))

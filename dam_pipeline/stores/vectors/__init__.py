@@ -15,6 +15,20 @@ import pyarrow as pa
 from dam_pipeline.errors import ConfigurationError, SchemaMismatch, SpaceMismatch
 from dam_pipeline.records import Space
 from dam_pipeline.settings import Settings
+from dam_pipeline.stores.vectors.phrases import phrases_of
+
+__all__ = [
+    "WORDS",
+    "WORD_ROWS",
+    "Match",
+    "VectorStore",
+    "WordMatch",
+    "check_dimension",
+    "checked_rows",
+    "open_vector_store",
+    "phrases_of",
+    "vector_rows",
+]
 
 WORDS = "words"  # name of the table of spoken words in `counts`
 
@@ -95,7 +109,10 @@ class VectorStore(Protocol):
     def match_words(
         self, text: str, k: int, media_ids: Collection[str] | None = None
     ) -> list[WordMatch]:
-        """The `k` best segments that hold every word of `text` in some form, best first."""
+        """The `k` best segments that hold every word of `text` in some form, best first.
+
+        What stands in double quotes must be there in just these words and this order.
+        """
 
     def remove(self, media_ids: Collection[str]) -> None:
         """Delete all rows of these media, in every space and of words."""

@@ -1,15 +1,18 @@
 """Queries to LanceDB's tables: nearest vectors, segments that hold words, and conditions on media."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
+
+from dam_pipeline.stores.vectors.phrases import holds_all, loose_words, phrases_of, plain_words
 
 EXACT_UP_TO_MEDIA = 1500  # filters this narrow are answered without the index: 65 ms for 1,000
 BROAD_FACTOR = 3  # of a filter broader than that, more rows are asked for and picked from
 PROBES = 64
 REFINE, REFINE_MANY = 4, 2  # more rows are compared again for a short answer than for a long one
 MANY = 50
+PHRASE_FACTOR = 4  # rows that hold the stems of a phrase often hold its words
 
 
 def nearest_rows(
@@ -32,15 +35,29 @@ def nearest_rows(
 def word_rows(
     text: str, k: int, media_ids: Collection[str] | None, table: Any
 ) -> list[dict[str, Any]]:
-    """Rows of the table of words that hold every word of `text`, best first, with their BM25."""
-    from lancedb.query import FullTextOperator, MatchQuery
+    """Rows of the table of words that hold every word of `text`, best first, with their BM25.
 
-    every_word = MatchQuery(text, "text", operator=FullTextOperator.AND)
+    Phrases are found by their stems' places in the index and then held against the text itself.
+    """
+    phrases = phrases_of(text)
     columns = ["media_id", "item", "start_s", "end_s", "text", "_score"]
-    query = table.search(every_word, query_type="fts").select(columns).limit(k)
+    query = table.search(_full_text(text, phrases), query_type="fts").select(columns)
+    query = query.limit(PHRASE_FACTOR * k if phrases else k)
     if media_ids is not None:
         query = query.where(among(media_ids), prefilter=True)
-    return list(query.to_arrow().to_pylist())
+    rows = query.to_arrow().to_pylist()
+    return [row for row in rows if holds_all(row["text"], phrases)][:k]
+
+
+def _full_text(text: str, phrases: Sequence[str]) -> Any:
+    """LanceDB's query for every loose word and every phrase of a text."""
+    from lancedb.query import BooleanQuery, FullTextOperator, MatchQuery, Occur, PhraseQuery
+
+    parts: list[Any] = [PhraseQuery(phrase, "text") for phrase in phrases]
+    words = loose_words(text)
+    if plain_words(words):
+        parts.append(MatchQuery(words, "text", operator=FullTextOperator.AND))
+    return parts[0] if len(parts) == 1 else BooleanQuery([(Occur.MUST, part) for part in parts])
 
 
 def among(media_ids: Collection[str]) -> str:

@@ -43,6 +43,7 @@ from dam_pipeline.stores.vectors.lancedb_query import (
     once_each,
     word_rows,
 )
+from dam_pipeline.stores.vectors.phrases import plain_words
 
 FOLDER = "lancedb"
 LOCK_FILE = ".write.lock"
@@ -101,7 +102,7 @@ class LanceStore:
         self, text: str, k: int, media_ids: Collection[str] | None = None
     ) -> list[WordMatch]:
         """See the port; English words match in all their forms, accents and case are ignored."""
-        if not re.search(r"\w", text) or (media_ids is not None and not media_ids):
+        if not plain_words(text) or (media_ids is not None and not media_ids):
             return []
         rows = once_each(self._read(WORDS, partial(word_rows, text, k, media_ids)))
         return [WordMatch(score=row.pop("_score"), **row) for row in rows]

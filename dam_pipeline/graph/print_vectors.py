@@ -1,0 +1,108 @@
+"""From prints to vectors: the low frequencies of a 16 × 16 picture, seen through a window of it.
+
+All here is linear, so that a crop or a mirror image is made from the stored print at match time.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 16  # of a stored print
+KEPT = 8  # frequencies a side
+LEAST_LENGTH = 30.0  # of a vector that says anything: codecs alone move it by about ten
+SAMPLES = 4  # points a cell when a window is resampled
+
+Vectors = NDArray[np.float32]  # (n, 63)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A window of a picture (0–1 from the top left), mirrored left to right first or not."""
+
+    top: float = 0.0
+    bottom: float = 1.0
+    left: float = 0.0
+    right: float = 1.0
+    is_mirrored: bool = False
+
+
+WHOLE = View()
+MIRRORED = View(is_mirrored=True)
+# A tenth off one corner, off the middle, or off every side; what lies between is still alike.
+CROPS = (
+    View(0.05, 0.95, 0.05, 0.95),
+    View(0.0, 0.9, 0.0, 0.9),
+    View(0.0, 0.9, 0.1, 1.0),
+    View(0.1, 1.0, 0.0, 0.9),
+    View(0.1, 1.0, 0.1, 1.0),
+    View(0.1, 0.9, 0.1, 0.9),
+)
+VIEWS = (WHOLE, MIRRORED, *CROPS)
+
+
+def vectors_of(luma: NDArray[Any], view: View = WHOLE) -> Vectors:
+    """Weighted frequencies of prints (n, 256) as they look through the window; not of length 1."""
+    planes = np.asarray(luma, np.float32).reshape(-1, SIDE, SIDE)
+    if view.is_mirrored:
+        planes = planes[:, :, ::-1]
+    down, across = _frequencies(view.top, view.bottom), _frequencies(view.left, view.right)
+    found = down @ (np.ascontiguousarray(planes).reshape(-1, SIDE) @ across.T).reshape(
+        -1, SIDE, KEPT
+    )
+    return np.asarray(found.reshape(-1, KEPT * KEPT)[:, _ORDER] * _WEIGHTS)
+
+
+def changes_of(values: NDArray[Any], media: NDArray[np.int64]) -> NDArray[np.float32]:
+    """What changed from the row before to the row after, in the same media; 0 at its ends.
+
+    Holds for prints and for their vectors. It leaves out whatever stands still: a logo, a place.
+    """
+    change = np.zeros(values.shape, np.float32)
+    if len(values) > 2:
+        inside = media[2:] == media[:-2]
+        change[1:-1][inside] = values[2:][inside].astype(np.float32) - values[:-2][inside]
+    return change
+
+
+def lengths_of(vectors: Vectors) -> NDArray[np.float32]:
+    """The vectors' lengths."""
+    return np.asarray(np.sqrt(np.einsum("ij,ij->i", vectors, vectors)))
+
+
+def cosines(one: Vectors, other: Vectors) -> NDArray[np.float32]:
+    """The cosines of rows, of each with its like; 0 where one says nothing."""
+    lengths = lengths_of(one), lengths_of(other)
+    says = np.minimum(*lengths) >= LEAST_LENGTH
+    products = np.einsum("ij,ij->i", one, other)
+    return np.asarray(np.where(says, products / np.maximum(lengths[0] * lengths[1], 1e-6), 0.0))
+
+
+def _order() -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Places of the frequencies, low ones first, and their weights.
+
+    Pictures have about 1 / f of each frequency: the square root of f gives the finer ones some say.
+    """
+    down, across = np.divmod(np.arange(KEPT * KEPT), KEPT)
+    order = np.lexsort((np.abs(down - across), down + across))[1:]
+    frequency = np.hypot(down, across)[order]
+    return order, (np.sqrt(frequency)).astype(np.float32)
+
+
+_ORDER, _WEIGHTS = _order()
+
+
+@lru_cache(maxsize=4096)
+def _frequencies(low: float, high: float) -> NDArray[np.float32]:
+    """Cosine transform (8, 16) of a row's stretch [low, high) of 0–1, resampled to 16 cells."""
+    place = np.arange(SIDE)
+    points = (np.arange(SIDE * SAMPLES) + 0.5) / (SIDE * SAMPLES)
+    at = np.clip((low + (high - low) * points) * SIDE - 0.5, 0, SIDE - 1)
+    hats = np.maximum(0.0, 1.0 - np.abs(at[:, None] - place))
+    cells = hats.reshape(SIDE, SAMPLES, SIDE).mean(axis=1)
+    waves = np.cos(np.pi * np.outer(np.arange(KEPT), 2 * place + 1) / (2 * SIDE))
+    waves *= np.sqrt(2 / SIDE)
+    waves[0] /= np.sqrt(2)
+    return np.asarray(waves @ cells, np.float32)
