@@ -5,6 +5,9 @@ Textures with grain instead of drawings: they cost a decoder what camera picture
 
 import json
 import shutil
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import machine
@@ -44,20 +47,27 @@ def texture(seed: int, size: tuple[int, int] = PHOTOGRAPH) -> Image.Image:
 
 def make_photographs(folder: Path, count: int) -> list[Path]:
     """JPEG photographs of 12 MP; some show the public-domain astronaut of scikit-image."""
+    folder.mkdir(parents=True)
+    paths = [folder / f"photo-{number:03}.jpg" for number in range(count)]
+    shares = [range(first, count, machine.threads()) for first in range(machine.threads())]
+    with ProcessPoolExecutor(machine.threads(), mp_context=get_context("spawn")) as pool:
+        for made in [pool.submit(_make_some, paths, share) for share in shares]:
+            made.result()
+    return paths
+
+
+def _make_some(paths: list[Path], numbers: Iterable[int]) -> None:
     from skimage.data import astronaut
 
-    folder.mkdir(parents=True)
     face = Image.fromarray(astronaut()).resize((FACE_PX, FACE_PX), Image.Resampling.BICUBIC)
     width, height = PHOTOGRAPH
     ground = texture(0, (width + ROOM_PX, height + ROOM_PX))
-    paths = [folder / f"photo-{number:03}.jpg" for number in range(count)]
-    for number, path in enumerate(paths):
+    for number in numbers:
         x, y = 37 * number % ROOM_PX, 191 * number % ROOM_PX
         picture = ground.crop((x, y, x + width, y + height))
         if number % FACE_EVERY == 0:
             picture.paste(face, (300 + 37 * number % 2500, 400 + 23 * number % 1500))
-        picture.save(path, quality=90)
-    return paths
+        picture.save(paths[number], quality=90)
 
 
 def make_clips(folder: Path, count: int) -> list[Path]:
@@ -76,6 +86,18 @@ def make_clips(folder: Path, count: int) -> list[Path]:
             *("-c:v", "libx264", "-preset", "superfast", "-crf", "21", str(paths[-1])),
         )
     return paths
+
+
+def make_long_clip(path: Path, minutes: int) -> Path:
+    """A small clip of many minutes that moves and is cut now and then, quick to make and decode."""
+    turn = "hue=H=2*PI*floor(t/20)/7"
+    run_tool(
+        *("ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi"),
+        *("-i", f"testsrc2=size=640x360:rate=25:duration={60 * minutes}", "-vf", turn),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-g", "250", "-pix_fmt", "yuv420p"),
+        str(path),
+    )
+    return path
 
 
 def make_one_tiny(folder: Path, kind: str) -> None:

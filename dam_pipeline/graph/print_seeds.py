@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_pipeline.graph.print_vectors import (
+    CROPS,
     LEAST_LENGTH,
     MIRRORED,
     VIEWS,
@@ -39,7 +40,8 @@ Ints = NDArray[np.int64]
 class Seeds:
     """Two media; `ways`: which of them is outer, and the view of it that the inner one may be.
 
-    Numbers into the library's media, a < b; the likeliest way comes first.
+    Numbers into the library's media, a < b; the likeliest way comes first, crops after wholes:
+    where a camera zooms, a crop at another time looks like the whole.
     """
 
     a: int
@@ -58,13 +60,13 @@ def seeds(
     found = [
         _checked(luma, media, is_photo, _Found(*index.places(view, new), view)) for view in VIEWS
     ]
-    ways: dict[tuple[int, int], list[tuple[float, int, int]]] = {}
+    ways: dict[tuple[int, int], list[tuple[bool, float, int, int]]] = {}
     for place, tallies in enumerate(found):
         for outer, inner, tally in tallies:
             pair = (min(outer, inner), max(outer, inner))
-            ways.setdefault(pair, []).append((-tally, outer, place))
+            ways.setdefault(pair, []).append((VIEWS[place] in CROPS, -tally, outer, place))
     return [
-        Seeds(*pair, tuple((outer, VIEWS[place]) for _, outer, place in sorted(ways[pair])))
+        Seeds(*pair, tuple((outer, VIEWS[place]) for *_, outer, place in sorted(ways[pair])))
         for pair in sorted(ways)
     ]
 

@@ -96,18 +96,19 @@ class DerivedFiles:
 
     def outcome(self, media_id: str, stage: str) -> StoredOutcome | None:
         """The stored outcome of a stage, or None when there is none that can be read."""
-        document = _read_json(self.folder(media_id) / f"{stage}.json")
-        if document is None:
-            return None
-        document["state"] = State(document["state"])
-        document["provenance"] = Provenance.from_json(document["provenance"])
-        return StoredOutcome(**document)
+        document = self.document(media_id, stage)
+        return None if document is None else outcome_of(document)
+
+    def document(self, media_id: str, stage: str) -> dict[str, Json] | None:
+        """The stored outcome as its file has it, for `outcome_of`."""
+        return _read_json(self.folder(media_id) / f"{stage}.json")
 
     def table(self, media_id: str, stage: str) -> pa.Table:
         """The rows of a stage; raises SchemaMismatch when they are missing or damaged."""
         path = self.folder(media_id) / f"{stage}.parquet"
         try:
-            return pq.read_table(path, partitioning=None)
+            # A small file is read in half the time by one thread.
+            return pq.read_table(path, partitioning=None, use_threads=False)
         except (FileNotFoundError, pa.ArrowInvalid) as error:
             raise SchemaMismatch(
                 f"{path} cannot be read ({error}). Run `dam retry --stage {stage} {media_id}`."
@@ -147,6 +148,14 @@ class DerivedFiles:
     def _write_json(self, path: Path, document: Mapping[str, Json]) -> None:
         with replaced(path) as temporary:
             temporary.write_text(json.dumps(document, indent=1, sort_keys=True))
+
+
+def outcome_of(document: Mapping[str, Json]) -> StoredOutcome:
+    """The outcome that a document of an outcome file tells of."""
+    values = dict(document)
+    values["state"] = State(values["state"])
+    values["provenance"] = Provenance.from_json(values["provenance"])
+    return StoredOutcome(**values)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dam_pipeline.errors import SchemaMismatch
-from dam_pipeline.records import Json, Provenance, State, StoredOutcome
-from dam_pipeline.stores.derived import DerivedFiles, replaced
+from dam_pipeline.records import Json, State, StoredOutcome
+from dam_pipeline.stores.derived import DerivedFiles, outcome_of, replaced
 
 FOLDER = "segments"
 INDEX = "index.parquet"
@@ -107,10 +107,7 @@ class StageSegments:
         entry = self.entries.get(media_id)
         if entry is None or not entry.outcome:
             return None
-        document = json.loads(entry.outcome)
-        document["state"] = State(document["state"])
-        document["provenance"] = Provenance.from_json(document["provenance"])
-        return StoredOutcome(**document)
+        return outcome_of(json.loads(entry.outcome))
 
     def media_with(self, schema: pa.Schema) -> set[str]:
         """The media that have rows, and rows that can be read in this form."""
@@ -187,10 +184,10 @@ class Segments:
     ) -> tuple[Entry | None, pa.Table | None]:
         """A media's entry, and its rows where they are not those that are known already."""
         try:
-            outcome = self._derived.outcome(media_id, stage)
-            if outcome is None:
+            document = self._derived.document(media_id, stage)
+            if document is None:
                 return Entry(media_id, stamp), None
-            entry = _entry(outcome, stamp)
+            entry = _entry(document, stamp)
             if known and known.outcome and known.data_version == entry.data_version:
                 return replace(
                     entry, segment=known.segment, start=known.start, rows=known.rows
@@ -264,17 +261,16 @@ class SegmentedFiles(DerivedFiles):
         return found.table(media_id)
 
 
-def _entry(outcome: StoredOutcome, stamp: str) -> Entry:
-    result = {name: value for name, value in outcome.result.items() if name not in LEFT_OUT}
-    document = {**asdict(replace(outcome, result=result)), "state": outcome.state.value}
-    has_rows = outcome.state is State.DONE
+def _entry(document: dict[str, Json], stamp: str) -> Entry:
+    result = {name: value for name, value in document["result"].items() if name not in LEFT_OUT}
+    has_rows = document["state"] == State.DONE
     return Entry(
-        outcome.media_id,
+        document["media_id"],
         stamp,
-        data_version=outcome.data_version,
+        data_version=document["data_version"],
         space=str(result.get("space", "")) if has_rows else "",
-        rows=outcome.rows if has_rows else 0,
-        outcome=json.dumps(document),
+        rows=document["rows"] if has_rows else 0,
+        outcome=json.dumps(document | {"result": result}),
     )
 
 

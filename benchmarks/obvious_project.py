@@ -1,0 +1,81 @@
+"""The Dagster project that one would write first; `bench_obvious` runs it as what ours is held against."""
+
+import json
+import os
+from pathlib import Path
+
+import dagster as dg
+
+FILES_PARTITIONS = dg.DynamicPartitionsDefinition(name="files")
+
+
+def _folder(context: dg.AssetExecutionContext) -> Path:
+    folder = Path(json.loads(os.environ["OBVIOUS"])["folder"]) / "results" / context.partition_key
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@dg.asset(partitions_def=FILES_PARTITIONS)
+def probe(context: dg.AssetExecutionContext) -> None:
+    """What ffprobe says of the file."""
+    import ffmpeg
+
+    found = ffmpeg.probe(context.run.tags["path"])
+    (_folder(context) / "probe.json").write_text(json.dumps(found))
+
+
+@dg.asset(partitions_def=FILES_PARTITIONS, deps=[probe])
+def shots(context: dg.AssetExecutionContext) -> None:
+    """The cuts, by PySceneDetect."""
+    from scenedetect import AdaptiveDetector, detect
+
+    path = context.run.tags["path"]
+    found = [] if path.endswith(".jpg") else detect(path, AdaptiveDetector())
+    spans = [(start.seconds, end.seconds) for start, end in found]
+    (_folder(context) / "shots.json").write_text(json.dumps(spans))
+
+
+@dg.asset(partitions_def=FILES_PARTITIONS, deps=[shots])
+def keyframes(context: dg.AssetExecutionContext) -> None:
+    """A picture from the middle of each shot, or the photograph itself."""
+    import cv2
+    from PIL import Image
+
+    folder, path = _folder(context), context.run.tags["path"]
+    if path.endswith(".jpg"):
+        with Image.open(path) as picture:
+            picture.convert("RGB").save(folder / "keyframe-0.jpg")
+        return
+    video = cv2.VideoCapture(path)
+    spans = json.loads((folder / "shots.json").read_text()) or [(0.0, 0.0)]
+    for number, (start_s, end_s) in enumerate(spans):
+        video.set(cv2.CAP_PROP_POS_MSEC, (start_s + end_s) * 500)
+        found, picture = video.read()
+        if found:
+            cv2.imwrite(str(folder / f"keyframe-{number}.jpg"), picture)
+
+
+@dg.asset(partitions_def=FILES_PARTITIONS, deps=[keyframes])
+def embeddings(context: dg.AssetExecutionContext) -> None:
+    """A CLIP vector for each picture."""
+    import numpy as np
+    import torch
+    from PIL import Image
+    from transformers import AutoModel, AutoProcessor
+
+    folder = _folder(context)
+    model_folder = json.loads(os.environ["OBVIOUS"])["model"]
+    model = AutoModel.from_pretrained(model_folder).eval()
+    processor = AutoProcessor.from_pretrained(model_folder)
+    pictures = [Image.open(path).convert("RGB") for path in sorted(folder.glob("*.jpg"))]
+    with torch.inference_mode():
+        inputs = processor.image_processor(pictures, return_tensors="pt")
+        np.save(folder / "vectors.npy", model.get_image_features(**inputs).pooler_output.numpy())
+
+
+_definitions = dg.Definitions(assets=[probe, shots, keyframes, embeddings])
+
+
+def obvious_job() -> dg.JobDefinition:
+    """All four assets of one file, on Dagster's default executor."""
+    return _definitions.resolve_implicit_global_asset_job_def()
