@@ -14,8 +14,8 @@ import machine
 import material
 import numpy as np
 from bare import BareFaces
-from pipeline import Took, keyframe_paths, timed
 from PIL import Image
+from pipeline import Took, keyframe_paths, timed
 from results import Figure, keep, middle, tell, tell_machine
 
 from dam_pipeline.catalogue.discovery import discover

@@ -45,12 +45,15 @@ def run_media(
         yield result.run_id
 
 
-def run_graph(settings: Settings, instance: dg.DagsterInstance) -> str:
-    """Run the job `graph`; returns its run id, raises RunBroken when it fails."""
+def run_graph(settings: Settings, instance: dg.DagsterInstance, *, full: bool = False) -> str:
+    """Run the job `graph`; returns its run id, raises RunBroken when it fails.
+
+    `full` builds from nothing instead of going on from the graph before.
+    """
     job = build_definitions(settings).resolve_job_def("graph")
     result = job.execute_in_process(
         instance=instance,
-        run_config=QUIET,
+        run_config={**QUIET, "ops": {"media_graph": {"config": {"full": full}}}},
         tags={PROCESS_TAG: this_process(), JOB_TAG: "graph"},
         raise_on_error=False,
     )

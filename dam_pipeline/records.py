@@ -350,6 +350,7 @@ class Provenance:
     """What made a result: model (of the recogniser or the speech model), code, settings, inputs.
 
     `inputs` maps stage names to data versions, `also` holds helper models such as detectors.
+    `original_sha256` (64 hex digits) is that of the original's bytes, empty until it is known.
     """
 
     code_version: str
@@ -363,6 +364,7 @@ class Provenance:
     revision: str = ""
     weights_sha256: str = ""
     also: tuple[ModelRef, ...] = ()
+    original_sha256: str = ""
 
     def to_json(self) -> dict[str, Json]:
         """All fields as JSON values."""

@@ -46,7 +46,8 @@ def between(a: int, b: int, cosine: float, dimension: int = 8) -> np.ndarray:
 class Clip:
     """One file: keyframes as (start_s, end_s, vector), faces as (keyframe, vector), segments.
 
-    Segments are (start_s, end_s, text), their words spread evenly; `probe` is more that the probe says.
+    Segments are (start_s, end_s, text), their words spread evenly; `probe` is more that the probe says;
+    `prints` are the lumas (n, 256) of its fingerprints, two a second.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Clip:
     exposure: float = 0.5
     folder: str = "/library"
     probe: Mapping[str, Json] = field(default_factory=dict)
+    prints: np.ndarray | None = None
     media_id: str = field(default="")
 
     def __post_init__(self) -> None:
@@ -109,6 +111,7 @@ class Handmade:
         self._outcome(clip, "keyframes", {}, keyframes, schemas.KEYFRAMES)
         self._embeddings(clip, keyframes)
         self._faces(clip, keyframes)
+        self._prints(clip)
         segments = [_segment(*one) for one in clip.segments]
         self._outcome(clip, "transcript", {}, segments, schemas.TRANSCRIPT)
 
@@ -146,6 +149,21 @@ class Handmade:
             clip, "face_embeddings", {"space": FACES.name}, rows, schemas.face_embeddings(size)
         )
 
+    def _prints(self, clip: Clip) -> None:
+        if clip.prints is None:
+            return
+        rows = [
+            {
+                "start_s": at / 2,
+                "end_s": at / 2 + 0.5,
+                "luma": luma.astype(np.uint8).tobytes(),
+                "chroma": bytes([128] * 32),
+                "detail": 0.5,
+            }
+            for at, luma in enumerate(clip.prints)
+        ]
+        self._outcome(clip, "fingerprints", {}, rows, schemas.FINGERPRINTS)
+
     def _register(self, clip: Clip) -> None:
         key = partition_key(clip.name, clip.media_id)
         media = Media(clip.media_id, key, clip.kind, 1000, clip.name, clip.media_id)
@@ -182,6 +200,17 @@ class Handmade:
         )
         self.derived.write_outcome(outcome, table)
         self.catalogue.states.record([stage_row(outcome)])
+
+
+def scenery(seconds: int, seed: int) -> np.ndarray:
+    """Lumas (2 × seconds, 256) of a picture that changes all the time and resembles no other."""
+    random = np.random.default_rng(seed)
+    corners = random.integers(20, 236, size=(2 * seconds // 8 + 2, 4, 4))
+    steps = np.arange(2 * seconds) / 8
+    share = (steps % 1)[:, None, None]
+    at = steps.astype(int)
+    coarse = corners[at] * (1 - share) + corners[at + 1] * share
+    return np.kron(coarse, np.ones((1, 4, 4))).reshape(-1, 256)
 
 
 def _segment(start_s: float, end_s: float, text: str) -> dict[str, Json]:

@@ -14,7 +14,7 @@ from dam_pipeline.graph import kinds, pairs, same_words
 from dam_pipeline.graph.build import GraphReport, build_graph
 from dam_pipeline.graph.read import graph_counts
 from dam_pipeline.graph.versions import graph_path
-from dam_pipeline_tests.handmade import FACES, PICTURES, Clip, Handmade
+from dam_pipeline_tests.handmade import FACES, PICTURES, Clip, Handmade, scenery
 
 SPACES = {"image_text": PICTURES, "face": FACES}
 PHRASES = (
@@ -82,6 +82,7 @@ def clip(number: int, random: np.random.Generator, version: int = 0) -> Clip:
             "camera": f"Camera {number % 3}",
             "timecode": None,
         },
+        prints=np.concatenate([scenery(4, int(seed)) for seed in random.integers(0, 12, size=2)]),
     )
 
 
@@ -118,7 +119,7 @@ def test_any_sequence_of_changes_gives_the_graph_of_a_full_build(
             assert grown == content(library)
     assert modes == ["full (the first)"] + ["incremental"] * 4
     assert {row[0] for row in content(library)["edges"]} >= {
-        *("looks_like", "same_face", "same_words", "continues")
+        *("near_duplicate", "looks_like", "same_face", "same_words", "continues")
     }
 
 

@@ -49,7 +49,10 @@ ASSET_GRAPH = {
     ),
     "media_graph": (
         "L3_library",
-        {"shots", "keyframes", "clip_embeddings", "face_embeddings", "transcript", "scenes"},
+        {
+            *("probe", "shots", "keyframes", "fingerprints", "clip_embeddings", "face_embeddings"),
+            *("transcript", "tags", "scenes"),
+        },
     ),
 }
 

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
-from facenet_pytorch import InceptionResnetV1
+from facenet_pytorch import MTCNN, InceptionResnetV1
 from PIL import Image, ImageEnhance, ImageFilter
 
 from dam_pipeline.errors import WeightsMismatch
 from dam_pipeline.models import FaceModel, identify, open_face, spaces
+from dam_pipeline.models.cascade import THRESHOLDS, Cascade
+from dam_pipeline.models.dlib_network import DlibNetwork
+from dam_pipeline.models.locate import DLIB_LANDMARKS, DLIB_RECOGNISER, package_path
 from dam_pipeline.settings import Settings
 
 pytestmark = pytest.mark.weights
@@ -196,3 +199,77 @@ def test_a_state_dict_of_another_network_is_refused(tmp_path: Path) -> None:
     torch.save({"conv2d_1a.conv.weight": torch.zeros(32, 3, 3, 3)}, path)
     with pytest.raises(WeightsMismatch, match=r"half\.pt is not a state_dict of InceptionResnetV1"):
         open_face(_facenet(tmp_path, path))
+
+
+def test_the_network_gives_what_dlib_gives(model: FaceModel, astronaut: np.ndarray) -> None:
+    import dlib
+
+    home = package_path("face_recognition_models")
+    assert home is not None
+    weights = home / "models" / DLIB_RECOGNISER
+    (face,) = model.find_faces([astronaut])[0]
+    left, top, width, height = np.array(face.box) * 512
+    edges = np.rint([left, top, left + width, top + height]).astype(int).tolist()
+    shape = dlib.shape_predictor(str(home / "models" / DLIB_LANDMARKS))(
+        astronaut, dlib.rectangle(*edges)
+    )
+    chip = dlib.get_face_chip(astronaut, shape, 150, 0.25)
+    theirs = np.array(dlib.face_recognition_model_v1(str(weights)).compute_face_descriptor(chip))
+    network = DlibNetwork(weights, torch.device("cpu"))
+    ours, other = network.vectors([chip, np.ascontiguousarray(chip[:, ::-1])])
+    assert abs(ours - theirs).max() < 1e-5
+    assert abs(other - theirs).max() > 1e-2
+    assert face.vector == pytest.approx(theirs / np.linalg.norm(theirs), abs=1e-5)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x01\x05con_4\x01\x02", bytes(1000)])
+def test_a_file_that_is_not_dlibs_network_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "half.dat"
+    path.write_bytes(content)
+    with pytest.raises(WeightsMismatch, match=r"half\.dat does not hold dlib's face recognition"):
+        DlibNetwork(path, torch.device("cpu"))
+
+
+SCENE = (1280, 720)
+
+
+def _in_a_scene(astronaut: np.ndarray, size_px: int, roll_deg: float = 0) -> np.ndarray:
+    """A cup of coffee with the astronaut's face so large in it, its middle at (900, 300)."""
+    ground = Image.fromarray(skimage.data.coffee()).resize(SCENE)
+    side = round(200 * size_px / 90)
+    face = (
+        Image.fromarray(astronaut)
+        .crop((124, 17, 324, 217))
+        .rotate(roll_deg, Image.Resampling.BICUBIC)
+    )
+    ground.paste(
+        face.resize((side, side), Image.Resampling.BOX), (900 - side // 2, 300 - side // 2)
+    )
+    return np.asarray(ground)
+
+
+@pytest.mark.parametrize(("size_px", "roll_deg"), [(22, 0), (28, 0), (40, 0), (64, 30), (64, -45)])
+def test_small_and_tilted_faces_are_found(
+    model: FaceModel, astronaut: np.ndarray, size_px: int, roll_deg: float
+) -> None:
+    (face,) = model.find_faces([_in_a_scene(astronaut, size_px, roll_deg)])[0]
+    x, y, w, h = np.array(face.box) * (*SCENE, *SCENE)
+    assert x + w / 2 == pytest.approx(900, abs=size_px / 4)
+    assert y + h / 2 == pytest.approx(300, abs=size_px / 4)
+
+
+def test_the_cascade_finds_what_the_package_itself_finds(
+    astronaut: np.ndarray, cameraman: np.ndarray
+) -> None:
+    large = np.asarray(Image.fromarray(astronaut).resize((900, 900)))
+    scene = _in_a_scene(astronaut, 70)
+    package = MTCNN(min_face_size=40, thresholds=list(THRESHOLDS), keep_all=True).eval()
+    cascade = Cascade(40, torch.device("cpu"))
+    for picture in (astronaut, cameraman, large, scene):
+        boxes, chances, points = package.detect(picture, landmarks=True)
+        ((ours, places),) = cascade.find([picture])
+        assert len(ours) == len(boxes) == 1
+        side = boxes[0][3] - boxes[0][1]
+        assert ours[0, :4] == pytest.approx(boxes[0].astype(float), abs=side / 12)
+        assert ours[0, 4] == pytest.approx(chances[0], abs=0.01)
+        assert places[0] == pytest.approx(points[0].astype(float), abs=side / 12)

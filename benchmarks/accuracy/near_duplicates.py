@@ -17,17 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from copies import (
-    KINDS,
-    Clip,
-    make_copies,
-    make_distractors,
-    make_original,
-    make_photographs,
-)
+from cards import make_distractors
+from copies import KINDS, Clip, make_copies, make_original
+from edited_photographs import make_photographs
 from figures import keep, tell
 
-from dam_pipeline.formats import kind_of
+from dam_pipeline.formats import kind_of_name
 from dam_pipeline.graph.edges import Edge
 from dam_pipeline.graph.near_duplicate import Prints, near_duplicates
 from dam_pipeline.media.decoder import Decoder, LookPlan
@@ -45,7 +40,12 @@ def prints_of(paths: Iterable[Path]) -> dict[str, tuple[Print, ...]]:
 
     def some(mine: Sequence[Path]) -> dict[str, tuple[Print, ...]]:
         with tempfile.TemporaryDirectory() as home, Decoder(Settings(home=Path(home))) as decoder:
-            return {path.name: decoder.look(path, kind_of(path.name) or MediaKind.VIDEO, Path(home), LookPlan()).prints for path in mine}
+            return {
+                path.name: decoder.look(
+                    path, kind_of_name(path.name) or MediaKind.VIDEO, Path(home), LookPlan()
+                ).prints
+                for path in mine
+            }
 
     with ThreadPoolExecutor(WORKERS) as threads:
         parts = threads.map(some, [paths[start::WORKERS] for start in range(WORKERS)])
@@ -60,7 +60,7 @@ def library(found: Mapping[str, tuple[Print, ...]]) -> Prints:
     blank = np.zeros((0, 0), np.uint8)
     return Prints(
         media_ids=names,
-        is_photo=np.array([kind_of(name) is MediaKind.IMAGE for name in names]),
+        is_photo=np.array([kind_of_name(name) is MediaKind.IMAGE for name in names]),
         media=np.repeat(np.arange(len(names)), counts),
         start_s=np.array([one.start_s for one in rows]),
         end_s=np.array([one.end_s for one in rows]),
@@ -120,7 +120,9 @@ def score(clips: Sequence[Clip], edges: Mapping[Pair, Edge]) -> dict[str, Any]:
         **{f"recall_{edit}": found[edit] / total[edit] for edit in total},
         "ranges_within_half_a_second": sum(ranged[edit] for edit in straight) / max(count, 1),
         "false_pairs": len(false),
-        "false_pairs_of_originals": len({tuple(sorted((by_name[a], by_name[b]))) for a, b in false}),
+        "false_pairs_of_originals": len(
+            {tuple(sorted((by_name[a], by_name[b]))) for a, b in false}
+        ),
         "files": len(clips),
     }
 

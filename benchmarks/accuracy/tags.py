@@ -11,12 +11,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from figures import f1, keep, tell
 from PIL import Image
 
 from dam_pipeline.catalogue.discovery import discover
+from dam_pipeline.models import spaces
 from dam_pipeline.samples.drawing import COLOURS, draw_scene
 from dam_pipeline.samples.textures import TEXTURES, draw_texture
 from dam_pipeline.search.index_rows import vectors_array
@@ -169,7 +171,7 @@ def other_thresholds(
     found: Mapping[str, Found], truth: Truth, settings: Settings, terms: set[str]
 ) -> dict[str, float]:
     """Asked and got rates of false tags, and F1 where nobody labelled any picture."""
-    space = next(iter(_outcome_spaces(settings)))
+    space = spaces(settings)["image_text"]
     vocabulary = open_vocabulary(settings.home)
     wordings = open_wordings(settings.home, space, vocabulary, _no_model)
     shipped = read_background(background_path(settings, space.name))
@@ -178,7 +180,7 @@ def other_thresholds(
     figures: dict[str, float] = {}
 
     def told(background: Background | None, rate: float, which: Sequence[int]) -> tuple[float, ...]:
-        scorer = calibrated(vocabulary, wordings, background, rate)
+        scorer = calibrated(vocabulary, wordings, wordings, background, rate)
         scores = scorer.score([vectors[n] for n in which])
         seen = {
             names[n]: {t for t, best in zip(scorer.tags, one.best, strict=True) if best >= 0.5}
@@ -206,13 +208,7 @@ def other_thresholds(
     }
 
 
-def _outcome_spaces(settings: Settings):
-    from dam_pipeline.models import spaces
-
-    yield spaces(settings)["image_text"]
-
-
-def _no_model():
+def _no_model() -> NoReturn:
     raise RuntimeError("the wordings were not kept: the stage did not run")
 
 

@@ -114,9 +114,13 @@ def _result(media: Media, stored: StoredOutcome, tools: Toolbox) -> Metadata:
             if value not in ("", {})
         }
         shown |= _first_rows(media, stored, tools)
-    if stored.provenance.model:
-        shown["model"] = stored.provenance.model
-        shown["weights_sha256"] = stored.provenance.weights_sha256
+    made_by = stored.provenance
+    if made_by.model:
+        shown["model"] = made_by.model
+        shown["weights_sha256"] = made_by.weights_sha256
+    shown["code_version"] = made_by.code_version
+    shown["settings_hash"] = made_by.settings_hash
+    shown["original_sha256"] = made_by.original_sha256
     return shown
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from dam_pipeline.catalogue.rebuilding import Rebuilt
     from dam_pipeline.stages.work import Toolbox
+    from dam_pipeline.stores.derived import DerivedFiles
 
 INDEXED_AT_ONCE = 200
 
@@ -83,10 +84,10 @@ def _index(tools: "Toolbox") -> int:
     from dam_pipeline.search.index_rows import index_media
 
     ids = [one.media_id for one in tools.catalogue.all_media(superseded=True)]
-    store = tools.store
+    store, files = tools.store, _segmented(tools)
     with bar("search index", len(ids)) as tell:
         for start in range(0, len(ids), INDEXED_AT_ONCE):
-            index_media(store, tools.derived, ids[start : start + INDEXED_AT_ONCE])
+            index_media(store, files, ids[start : start + INDEXED_AT_ONCE])
             tell(min(start + INDEXED_AT_ONCE, len(ids)), "")
     strangers = set[str]().union(*(store.media_in(space) for space in store.spaces())) - set(ids)
     if strangers:
@@ -95,10 +96,29 @@ def _index(tools: "Toolbox") -> int:
     return len(ids)
 
 
+def _segmented(tools: "Toolbox") -> "DerivedFiles":
+    """The derived files with what search and graph both read in segments, made anew."""
+    from dam_pipeline.search.index_rows import TRANSCRIPT, VECTOR_STAGES
+    from dam_pipeline.stores.segments import SegmentedFiles, Segments
+
+    stages = (*VECTOR_STAGES.values(), TRANSCRIPT)
+    segments = Segments(tools.derived)
+    segments.forget()
+    stamps = tools.catalogue.states.stamps(stages)
+    media = [one.media_id for one in tools.catalogue.all_media()]
+    found = {}
+    with bar("segments", len(stages)) as tell:
+        for number, stage in enumerate(stages, 1):
+            known = {media_id: stamps[stage].get(media_id, "") for media_id in media}
+            found[stage] = segments.refresh(stage, known)
+            tell(number, stage)
+    return SegmentedFiles(tools.settings.home, found)
+
+
 def _graph(tools: "Toolbox", instance: "dg.DagsterInstance") -> str | None:
     from dam_pipeline.launch import run_graph
 
     if not tools.catalogue.all_media():
         return None
     say("linking the library …")
-    return run_graph(tools.settings, instance)
+    return run_graph(tools.settings, instance, full=True)

@@ -17,8 +17,7 @@ from dam_pipeline import schemas
 from dam_pipeline.catalogue.tables import METADATA
 from dam_pipeline.cli.reference import CommandHelp, commands
 from dam_pipeline.errors import ConfigurationError
-from dam_pipeline.graph import loading
-from dam_pipeline.graph.database import EDGES
+from dam_pipeline.graph.tables import NODE_STAGES, OWN_TABLES
 from dam_pipeline.settings import SETTINGS_FILE, Settings
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stores.vectors import WORD_ROWS, vector_rows
@@ -47,7 +46,6 @@ DERIVED: dict[str, pa.Schema] = {
     "transcript": schemas.TRANSCRIPT,
     "scenes": schemas.SCENES,
 }
-NOT_IN_GRAPH = ("vector", "landmarks")
 
 
 def settings_page() -> str:
@@ -191,13 +189,10 @@ def _sections(
 
 def _graph() -> dict[str, pa.Schema]:
     """The graph's tables: nodes are derived rows with `media_id` and `item` in front."""
-    faces = schemas.face_embeddings(DIMENSION)
-    shown = pa.schema([field for field in faces if field.name not in NOT_IN_GRAPH])
-    nodes = {**dict(loading.NODE_STAGES.values()), "faces": shown}
     keys = [pa.field("media_id", pa.string()), pa.field("item", pa.int32())]
-    numbered = {name: pa.schema([*keys, *schema]) for name, schema in nodes.items()}
-    meta = pa.schema([pa.field("key", pa.string()), pa.field("value", pa.string())])
-    return {"media": loading.MEDIA, **numbered, "edges": EDGES, "meta": meta}
+    nodes = {name: pa.schema([*keys, *schema]) for name, schema in NODE_STAGES.values()}
+    own = dict(OWN_TABLES)
+    return {"media": own.pop("media"), **nodes, **own}
 
 
 def _catalogue() -> Iterator[str]:

@@ -96,7 +96,7 @@ def _provenance(made_by: Provenance) -> dict[str, Json]:
     document = made_by.to_json()
     names = (
         *("model", "revision", "weights_sha256", "settings_hash", "code_version"),
-        *("run_id", "inputs", "also"),
+        *("settings", "run_id", "when", "inputs", "also", "original_sha256"),
     )
     return {name: document[name] for name in names}
 
@@ -111,14 +111,25 @@ def _print(listing: "Listing", document: Mapping[str, Json]) -> None:
     if sha256 := document.get("sha256"):
         _line(f"  sha256 {sha256}")
     _line("")
+    made_by = document["provenance"]
     table(
-        ("stage", "state", "seconds", "reason"),
+        ("stage", "state", "seconds", "made by", "reason"),
         [
-            (name, stage["state"], _seconds(stage["seconds"]), stage["reason"])
+            (name, stage["state"], _seconds(stage["seconds"]), _maker(made_by, name), stage["reason"])
             for name, stage in document["stages"].items()
         ],
     )
     _print_lists(document, media.kind)
+
+
+def _maker(made_by: Mapping[str, Json], stage: str) -> str:
+    """The model with its weights, or the code, of a result."""
+    if stage not in made_by:
+        return ""
+    one = made_by[stage]
+    if one["model"]:
+        return f"{one['model']}@{one['weights_sha256'][:12]}"
+    return f"code {one['code_version']}"
 
 
 def _facts(kind: str, probe: Mapping[str, Json]) -> list[str]:

@@ -19,9 +19,10 @@ from dam_pipeline.graph import communities, same_words, sightings, tags, takes
 from dam_pipeline.graph import database as db
 from dam_pipeline.graph.edges import CONTINUES, SAME_FACE, SAME_WORDS
 from dam_pipeline.graph.kinds import CLIP_STAGE, PRINT_STAGE, Kind, pairwise_kinds
-from dam_pipeline.graph.loading import MEDIA, NODE_STAGES, Library
+from dam_pipeline.graph.loading import Library
 from dam_pipeline.graph.pairs import PAIRS_KEPT
 from dam_pipeline.graph.speech import SHINGLE_WORDS
+from dam_pipeline.graph.tables import NODE_STAGES, OWN_TABLES
 from dam_pipeline.graph.versions import current, graph_path, new_version
 from dam_pipeline.records import Json, Space
 from dam_pipeline.settings import Settings
@@ -119,12 +120,9 @@ def _copy(home: Path, path: Path) -> None:
 
 def _base() -> dict[str, Json]:
     """All that decides the form of the whole file."""
-    tables = {name: str(schema) for name, schema in NODE_STAGES.values()}
-    return {
-        "format": db.FORMAT,
-        "dam_pipeline": __version__,
-        "tables": {**tables, "media": str(MEDIA), "tags": str(tags.TAGS)},
-    }
+    tables = {**dict(NODE_STAGES.values()), **OWN_TABLES}
+    columns = {name: schema.to_string() for name, schema in tables.items()}
+    return {"format": db.FORMAT, "dam_pipeline": __version__, "tables": columns}
 
 
 class _Builder:

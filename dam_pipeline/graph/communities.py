@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from dam_pipeline.graph.database import write_table
+from dam_pipeline.graph.tables import COMMUNITIES, COMMUNITY_OF, COMPONENT_OF
 from dam_pipeline.records import Json
 
 SEED = 7
@@ -20,20 +21,6 @@ TERMS_KEPT = 3
 LEAST_SHARE = 0.3  # of a community's files must have what it is named by
 LEAST_LETTERS = 4  # of a word that names
 NAMES_FROM = ("tags", "words", "camera", "file")
-
-COMMUNITIES = pa.schema(
-    [
-        ("community", pa.int32()),
-        ("name", pa.string()),
-        ("named_by", pa.string()),
-        ("terms", pa.list_(pa.string())),
-        ("media", pa.int32()),
-        ("first_created_at", pa.string()),
-        ("last_created_at", pa.string()),
-    ]
-)
-COMMUNITY_OF = pa.schema([("media_id", pa.string()), ("community", pa.int32())])
-COMPONENT_OF = pa.schema([("media_id", pa.string()), ("component", pa.int32())])
 
 _PAIRS_SQL = """
     SELECT a_media, b_media, max(weight) AS weight FROM edges
@@ -88,13 +75,10 @@ def _memberships(connection: Any) -> tuple[list[list[str]], list[list[str]]]:
     import igraph
 
     pairs = connection.sql(_PAIRS_SQL).to_arrow_table()
-    ends = pa.chunked_array([*pairs["a_media"].chunks, *pairs["b_media"].chunks], pa.string())
-    ids = sorted(ends.unique().to_pylist())
+    one, other = (pairs[name].to_pylist() for name in ("a_media", "b_media"))
+    ids: list[str] = sorted({*one, *other})
     places = {media_id: number for number, media_id in enumerate(ids)}
-    links = [
-        (places[a], places[b])
-        for a, b in zip(pairs["a_media"].to_pylist(), pairs["b_media"].to_pylist(), strict=True)
-    ]
+    links = [(places[a], places[b]) for a, b in zip(one, other, strict=True)]
     graph = igraph.Graph(n=len(ids), edges=links)
     igraph.set_random_number_generator(random.Random(SEED))
     found = graph.community_leiden(

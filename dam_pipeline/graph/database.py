@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from dam_pipeline.errors import StoreUnavailable
 from dam_pipeline.graph.edges import Edge
+from dam_pipeline.graph.tables import EDGES, MADE_FROM
 from dam_pipeline.records import Json
 from dam_pipeline.stores.derived import raise_if_full
 
@@ -19,19 +20,6 @@ FORMAT = 2
 _OFFLINE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 EDGES_AT_ONCE = 20_000
 
-_EDGES: list[tuple[str, pa.DataType]] = [
-    ("kind", pa.string()),
-    ("a_media", pa.string()),
-    ("a_start_s", pa.float64()),
-    ("a_end_s", pa.float64()),
-    ("b_media", pa.string()),
-    ("b_start_s", pa.float64()),
-    ("b_end_s", pa.float64()),
-    ("weight", pa.float64()),
-    ("evidence", pa.string()),
-]
-EDGES = pa.schema(_EDGES)
-MADE_FROM = pa.schema([("what", pa.string()), ("media_id", pa.string()), ("version", pa.string())])
 _TABLES_SQL = """
     CREATE TABLE edges (
         kind VARCHAR NOT NULL,
@@ -158,7 +146,9 @@ def media_with_edges(connection: Any, kind: str, at_least: int) -> int:
 
 def write_made_from(connection: Any, made_from: Mapping[str, Mapping[str, str]]) -> None:
     """Note of which versions each part is made: media id → version, by part."""
-    rows = [(what, *one) for what, versions in made_from.items() for one in sorted(versions.items())]
+    rows = [
+        (what, *one) for what, versions in made_from.items() for one in sorted(versions.items())
+    ]
     columns = [pa.array(column, pa.string()) for column in zip(*rows, strict=True)]
     table = pa.table(columns, schema=MADE_FROM) if rows else MADE_FROM.empty_table()
     connection.execute("DELETE FROM made_from")

@@ -3,48 +3,17 @@
 Reads only; what is made of the rows is decided by `kinds` and `build`.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from dam_pipeline import schemas
 from dam_pipeline.catalogue.catalogue import Catalogue
+from dam_pipeline.graph.tables import MEDIA
 from dam_pipeline.records import Json, Media, Space
 from dam_pipeline.stores.derived import DerivedFiles
 from dam_pipeline.stores.segments import Rows, SegmentedFiles, Segments, StageSegments
-
-NOT_IN_GRAPH = ("vector", "landmarks")
-
-
-def _shown(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([field for field in schema if field.name not in NOT_IN_GRAPH])
-
-
-# Node tables that are a stage's rows, by stage: table's name and the columns it has.
-NODE_STAGES: Mapping[str, tuple[str, pa.Schema]] = {
-    "shots": ("shots", schemas.SHOTS),
-    "keyframes": ("keyframes", schemas.KEYFRAMES),
-    "transcript": ("segments", schemas.TRANSCRIPT),
-    "scenes": ("scenes", _shown(schemas.SCENES)),
-    "face_embeddings": ("faces", _shown(schemas.face_embeddings(1))),
-}
-_MEDIA: list[tuple[str, pa.DataType]] = [
-    ("media_id", pa.string()),
-    ("partition_key", pa.string()),
-    ("kind", pa.string()),
-    ("name", pa.string()),
-    ("duration_s", pa.float64()),
-    ("width", pa.int32()),
-    ("height", pa.int32()),
-    ("has_audio", pa.bool_()),
-    ("created_at", pa.string()),
-    ("camera", pa.string()),
-    ("lat", pa.float64()),
-    ("lon", pa.float64()),
-]
-MEDIA = pa.schema(_MEDIA)
 
 
 class Library:
@@ -134,9 +103,10 @@ def boxes_of(table: pa.Table) -> np.ndarray:
 def bytes_of(table: pa.Table, name: str) -> np.ndarray:
     """A column of binary values of one length as an array (n, length) uint8."""
     width = table.schema.field(name).type.byte_width
+    chunks: list[Any] = table[name].chunks
     parts = [
         np.frombuffer(chunk.buffers()[1], np.uint8, len(chunk) * width, chunk.offset * width)
-        for chunk in table[name].chunks
+        for chunk in chunks
         if len(chunk)
     ]
     flat = np.concatenate(parts) if len(parts) > 1 else parts[0] if parts else np.zeros(0, np.uint8)

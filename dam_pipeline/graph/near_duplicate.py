@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dam_pipeline.graph.edges import EVIDENCE_KEPT, NEAR_DUPLICATE, Edge
-from dam_pipeline.graph.print_matching import LEAST_QUALITY, Match, Side, matches
+from dam_pipeline.graph.print_evidence import LEAST_QUALITY
+from dam_pipeline.graph.print_matching import Match, Side, matches
 from dam_pipeline.graph.print_seeds import Seeds, seeds
 from dam_pipeline.records import Json
 

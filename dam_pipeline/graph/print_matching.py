@@ -1,42 +1,31 @@
-"""Where two media show the same pictures: the stretches, and whether they are evidence.
+"""Where two media show the same pictures: stretches in time, through a window of the picture.
 
-Looks at two media alone. What stands still proves little, so a slate, bars, a logo or an end card
-that two films share never makes them copies; movement that agrees does.
+Looks at two media alone; whether a stretch is evidence is decided in `print_evidence`.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dam_pipeline.graph.print_evidence import LEAST_DETAIL, LEAST_PRINTS, Judgement
 from dam_pipeline.graph.print_vectors import (
     LEAST_LENGTH,
-    WHOLE,
     Vectors,
     View,
     changes_of,
     cosines,
+    fitted,
     lengths_of,
     vectors_of,
 )
 
 CELLS_AT_ONCE = 2_000_000  # of the table of all prints by all prints
 MOST_STRETCHES = 4  # of one pair of media
-LEAST_PRINTS = 4  # of a stretch, and of movement in a row: two seconds
-LEAST_QUALITY = 0.75  # mean likeness of the prints of a stretch
-LEAST_AGREED = 0.7  # share of the movement that must be the same on both sides
-SAME_MOVE, OTHER_MOVE = 0.5, 0.3  # cosines of two changes: the same, another
-SURE_MOVE = 0.9  # cosine of the whole movement that two takes do not reach, logos or not
-SURE_ALIKE, FAIR_MOVE = 0.93, 0.75  # mean likeness of the pictures that lets movement be as far apart
-COVERED_SHARE, COVERED_SUM = 0.85, 1.65  # of one media, and of both likenesses together
 FITS_WELL = 0.97  # median likeness at which a window is left as it is
 LEAST_SCORE = 0.8  # of a run along a diagonal
-FADE = 0.95  # cosine of a change with the picture itself: it grows brighter or darker, no more
-SAME_STILL = 0.85  # cosine of two prints without movement
-LEAST_STILLS = 3  # pictures in the same order, where nothing moves
-WHOLE_SHARE = 0.6  # of both media: then one still picture may be enough
-LEAST_DETAIL = 0.5  # of such a picture: cards, bars and logos are mostly plain
 LEAST_CHROMA = 1.5  # mean distance from grey: less is no colour
 CHROMA_APART = 16.0  # mean difference of colour, of 255
 TO_THE_END_S = 0.8  # a stretch that comes so near to an end of its media reaches it
@@ -86,7 +75,7 @@ def _still_matches(outer: Side, inner: Side, view: View) -> list[Match]:
     rows = vectors_of(outer.luma, view), vectors_of(inner.luma)
     table = _table(*rows)
     i, j = (int(at) for at in np.unravel_index(np.argmax(table), table.shape))
-    view = _fitted(outer.luma[i : i + 1], inner.luma[j : j + 1], view)
+    view = fitted(outer.luma[i : i + 1], inner.luma[j : j + 1], view)
     table = _table(vectors_of(outer.luma, view), vectors_of(inner.luma))
     both = outer.is_photo and inner.is_photo
     least = PHOTO_ALIKE if both else SHOWN_ALIKE
@@ -152,7 +141,7 @@ class _Pair:
             tables[phase] = _scores(mine, (inner, _changes(inner)))
         return tables
 
-    def _inner_vectors(self, places: NDArray[np.float64]) -> Vectors:
+    def _inner_vectors(self, places: NDArray[Any]) -> Vectors:
         return vectors_of(_between(self._luma, places))
 
     def _fit(self, first: int, length: int, at: float) -> bool:
@@ -165,7 +154,7 @@ class _Pair:
         alike = cosines(self._pictures[first + some], vectors_of(luma))
         if np.median(alike) >= FITS_WELL:
             return False
-        self._see(_fitted(self.outer.luma[first + some], luma, self.view))
+        self._see(fitted(self.outer.luma[first + some], luma, self.view))
         return True
 
     def _judged(self, first: int, length: int, at: float) -> Match | None:
@@ -180,7 +169,7 @@ class _Pair:
             score = float(_score_rows(mine, theirs).sum())
             if score > best:
                 best, phase, found = score, shift, theirs
-        judgement = _Judgement(mine, found)
+        judgement = Judgement(mine, found)
         places = at + phase + np.arange(length)
         near = np.clip(np.rint(places).astype(int), 0, len(self._luma) - 1)
         spans = self._spans(rows, places)
@@ -191,12 +180,15 @@ class _Pair:
         detail = np.minimum(self.outer.detail[rows], self.inner.detail[near])
         if not judgement.is_evidence(shares, float(np.median(detail))):
             return None
-        if _chroma_apart(self.outer.chroma[rows], self.inner.chroma[near], self.view) > CHROMA_APART:
+        if (
+            _chroma_apart(self.outer.chroma[rows], self.inner.chroma[near], self.view)
+            > CHROMA_APART
+        ):
             return None
         return Match(spans[0], spans[1], round(spans[2], 3), length, judgement.quality)
 
     def _spans(
-        self, rows: slice, places: NDArray[np.float64]
+        self, rows: slice, places: NDArray[Any]
     ) -> tuple[tuple[float, float], tuple[float, float], float]:
         """The stretch on both sides, led on to an end that is near, and the offset."""
         outer, inner = self.outer, self.inner
@@ -212,60 +204,6 @@ class _Pair:
         return (begin_s, end_s), (begin_s + offset_s, end_s + offset_s), offset_s
 
 
-class _Judgement:
-    """What a run of aligned prints proves."""
-
-    def __init__(self, mine: tuple[Vectors, Vectors], theirs: tuple[Vectors, Vectors]) -> None:
-        self._pictures = mine[0], theirs[0]
-        self._alike = cosines(mine[0], theirs[0])
-        together = cosines(mine[1], theirs[1])
-        moves = np.maximum(*(_moving(*one) for one in (mine, theirs)))
-        self._agreed = moves & (together >= SAME_MOVE)
-        self._apart = moves & (together < OTHER_MOVE)
-        self._still = ~moves & (self._alike >= SAME_STILL)
-        self._movement = _cosine(mine[1], theirs[1])
-        self.quality = float(np.clip(np.maximum(self._alike, together), 0, 1).mean())
-
-    def is_evidence(self, shares: list[float], detail: float) -> bool:
-        """Whether movement agrees, or stills follow each other, or the whole is one rich still."""
-        if self.quality < LEAST_QUALITY:
-            return False
-        agreed, apart = int(self._agreed.sum()), int(self._apart.sum())
-        if agreed < LEAST_AGREED * (agreed + apart):
-            return False
-        if _in_long_runs(self._agreed) >= LEAST_PRINTS:
-            return self._is_one_movement(max(shares))
-        if max(shares) < WHOLE_SHARE:
-            return False
-        stills = self._stills()
-        is_whole_still = stills >= 1 and min(shares) >= WHOLE_SHARE and detail >= LEAST_DETAIL
-        return stills >= LEAST_STILLS or self._drifts_alike() or is_whole_still
-
-    def _is_one_movement(self, share: float) -> bool:
-        """Whether pictures and movement are too alike for two takes of one thing."""
-        alike = float(self._alike.mean())
-        if self._movement >= SURE_MOVE or (alike >= SURE_ALIKE and self._movement >= FAIR_MOVE):
-            return True
-        return share >= COVERED_SHARE and alike + self._movement >= COVERED_SUM
-
-    def _drifts_alike(self) -> bool:
-        """Whether both go the same slow way from their first third to their last."""
-        third = len(self._alike) // 3
-        if third < LEAST_PRINTS or float(self._alike.mean()) < SURE_ALIKE:
-            return False
-        ways = [one[-third:].mean(axis=0) - one[:third].mean(axis=0) for one in self._pictures]
-        mine, theirs = (way[None].astype(np.float32) for way in ways)
-        return bool(_moving(self._pictures[0][:1], mine)[0] and cosines(mine, theirs)[0] >= SURE_MOVE)
-
-    def _stills(self) -> int:
-        """Different pictures that stand still on both sides."""
-        pictures = self._pictures[0]
-        rows = pictures[self._still & (lengths_of(pictures) >= LEAST_LENGTH)]
-        if not len(rows):
-            return 0
-        return 1 + int((cosines(rows[1:], rows[:-1]) < SAME_STILL).sum())
-
-
 def _best_run(
     tables: dict[float, NDArray[np.float32]],
 ) -> tuple[int, int, float] | None:
@@ -278,31 +216,11 @@ def _best_run(
     return run
 
 
-def _cosine(one: Vectors, other: Vectors) -> float:
-    """The cosine of two stacks of vectors as a whole: the strong count for more."""
-    lengths = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
-    return float((one * other).sum()) / lengths if lengths > LEAST_LENGTH**2 else 0.0
-
-
-def _moving(pictures: Vectors, moves: Vectors) -> NDArray[np.bool_]:
-    """Where something moves, and does not only grow brighter or darker."""
-    return np.asarray(
-        (lengths_of(moves) >= LEAST_LENGTH) & (np.abs(cosines(pictures, moves)) < FADE)
-    )
-
-
-def _in_long_runs(flags: NDArray[np.bool_]) -> int:
-    """How many are set in runs of `LEAST_PRINTS` and more: a cut between stills is shorter."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
-    lengths = edges[1::2] - edges[::2]
-    return int(lengths[lengths >= LEAST_PRINTS].sum())
-
-
 def _changes(vectors: Vectors) -> Vectors:
     return changes_of(vectors, np.zeros(len(vectors), np.int64))
 
 
-def _between(luma: NDArray[np.float32], places: NDArray[np.float64]) -> NDArray[np.float32]:
+def _between(luma: NDArray[np.float32], places: NDArray[Any]) -> NDArray[np.float32]:
     """Rows at fractional places, between their neighbours."""
     places = np.clip(places, 0, len(luma) - 1)
     low = np.minimum(places.astype(int), max(len(luma) - 2, 0))
@@ -319,9 +237,7 @@ def _table(one: Vectors, other: Vectors) -> NDArray[np.float32]:
     return np.asarray(units[0] @ units[1].T, np.float32)
 
 
-def _scores(
-    mine: tuple[Vectors, Vectors], theirs: tuple[Vectors, Vectors]
-) -> NDArray[np.float32]:
+def _scores(mine: tuple[Vectors, Vectors], theirs: tuple[Vectors, Vectors]) -> NDArray[np.float32]:
     """How much each pair of prints speaks for being the same, above 0, or against."""
     says = [lengths_of(one[0]) >= LEAST_LENGTH for one in (mine, theirs)]
     moves = [lengths_of(one[1]) >= LEAST_LENGTH for one in (mine, theirs)]
@@ -333,7 +249,9 @@ def _scores(
     return np.asarray(score, np.float32)
 
 
-def _score_rows(mine: tuple[Vectors, Vectors], theirs: tuple[Vectors, Vectors]) -> NDArray[np.float32]:
+def _score_rows(
+    mine: tuple[Vectors, Vectors], theirs: tuple[Vectors, Vectors]
+) -> NDArray[np.float32]:
     """Likeness of rows with their likes, by picture and by movement."""
     return cosines(mine[0], theirs[0]) + cosines(mine[1], theirs[1])
 
@@ -356,35 +274,6 @@ def _best_diagonal(scores: NDArray[np.float32]) -> tuple[float, int, int, int]:
             first = int(starts[column])
             best = float(sums[column]), first, row - first + 1, column - (row - first)
     return best
-
-
-def _fitted(outer: NDArray[np.uint8], inner: NDArray[np.float32], view: View) -> View:
-    """The window near `view` through which rows of `outer` are most like those of `inner`."""
-    target = vectors_of(inner)
-
-    def alike(sides: tuple[float, ...]) -> float:
-        seen = vectors_of(outer, View(*sides, view.is_mirrored))
-        return float(cosines(seen, target).sum())
-
-    sides = (view.top, view.bottom, view.left, view.right)
-    best = alike(sides)
-    for step in (0.04, 0.02, 0.01):
-        improved = True
-        while improved:
-            improved = False
-            for place in range(4):
-                for move in (-step, step):
-                    tried = list(sides)
-                    tried[place] = round(tried[place] + move, 4)
-                    if not (-0.03 <= tried[place] <= 1.03 and _is_window(tried)):
-                        continue
-                    if (now := alike(tuple(tried))) > best + 1e-4:
-                        best, sides, improved = now, tuple(tried), True
-    return View(*sides, view.is_mirrored)
-
-
-def _is_window(sides: list[float]) -> bool:
-    return sides[1] - sides[0] >= 0.7 and sides[3] - sides[2] >= 0.7
 
 
 def _chroma_apart(outer: NDArray[np.uint8], inner: NDArray[np.uint8], view: View) -> float:

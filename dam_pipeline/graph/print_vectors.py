@@ -3,7 +3,7 @@
 All here is linear, so that a crop or a mirror image is made from the stored print at match time.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 SIDE = 16  # of a stored print
 KEPT = 8  # frequencies a side
 LEAST_LENGTH = 30.0  # of a vector that says anything: codecs alone move it by about ten
+FIT_STEPS = (0.04, 0.02, 0.01)
+FIT_BEYOND = 0.03  # of a side by which a window may reach over the edge
+LEAST_WINDOW = 0.7  # of a side
+LEAST_GAIN = 1e-4  # in cosines that a step must bring
 SAMPLES = 4  # points a cell when a window is resampled
 
 Vectors = NDArray[np.float32]  # (n, 63)
@@ -78,6 +82,41 @@ def cosines(one: Vectors, other: Vectors) -> NDArray[np.float32]:
     says = np.minimum(*lengths) >= LEAST_LENGTH
     products = np.einsum("ij,ij->i", one, other)
     return np.asarray(np.where(says, products / np.maximum(lengths[0] * lengths[1], 1e-6), 0.0))
+
+
+def fitted(outer: NDArray[Any], inner: NDArray[Any], view: View) -> View:
+    """The window near `view` through which prints of `outer` are most like those of `inner`.
+
+    Each side is moved by ever smaller steps as long as that helps.
+    """
+    target = vectors_of(inner)
+
+    def alike(tried: View) -> float:
+        return float(cosines(vectors_of(outer, tried), target).sum())
+
+    best = alike(view)
+    for step in FIT_STEPS:
+        improved = True
+        while improved:
+            improved = False
+            for tried in _moved(view, step):
+                now = alike(tried)
+                if now > best + LEAST_GAIN:
+                    best, view, improved = now, tried, True
+    return view
+
+
+def _moved(view: View, step: float) -> list[View]:
+    """The windows with one side moved by a step, as far as they are allowed."""
+    moved = []
+    for side in ("top", "bottom", "left", "right"):
+        for by in (-step, step):
+            place = round(getattr(view, side) + by, 4)
+            tried = replace(view, **{side: place})
+            small = min(tried.bottom - tried.top, tried.right - tried.left) < LEAST_WINDOW
+            if not small and -FIT_BEYOND <= place <= 1 + FIT_BEYOND:
+                moved.append(tried)
+    return moved
 
 
 def _order() -> tuple[NDArray[np.int64], NDArray[np.float32]]:

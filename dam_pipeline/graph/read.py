@@ -12,6 +12,10 @@ from dam_pipeline.graph.versions import graph_path
 from dam_pipeline.records import Json
 
 NODE_TABLES = ("media", "shots", "keyframes", "faces", "segments", "scenes")
+_COMMUNITY_SQL = """
+    SELECT community, name, named_by, terms, media FROM communities
+    JOIN community_of USING (community) WHERE media_id = $media
+"""
 _RELATED_SQL = """
     SELECT kind, weight, a_start_s, a_end_s, b_media, b_start_s, b_end_s, evidence, true AS is_a
     FROM edges WHERE a_media = $media
@@ -57,6 +61,20 @@ class Related:
 
 
 @dataclass(frozen=True, slots=True)
+class Community:
+    """Files that belong together more than with others: its number, its name, how many they are.
+
+    `terms` are what it is named by: `named_by` is tags, words, camera or file.
+    """
+
+    community: int
+    name: str
+    named_by: str
+    terms: tuple[str, ...]
+    media: int
+
+
+@dataclass(frozen=True, slots=True)
 class GraphCounts:
     """Rows of the current graph by table and edge kind, its file and how it was made."""
 
@@ -83,6 +101,18 @@ def related(home: Path, media_id: str, catalogue: Catalogue) -> list[Related]:
         for row in rows
         if row[4] in current
     ]
+
+
+def community_of(home: Path, media_id: str) -> Community | None:
+    """The community that a media is in, None for one that is on its own.
+
+    Raises StoreUnavailable without a graph.
+    """
+    with opened(graph_path(home)) as connection:
+        rows = connection.execute(_COMMUNITY_SQL, {"media": media_id}).fetchall()
+    for number, name, named_by, terms, media in rows:
+        return Community(number, name, named_by, tuple(terms), media)
+    return None
 
 
 def graph_counts(home: Path) -> GraphCounts:

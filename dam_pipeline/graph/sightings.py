@@ -11,19 +11,10 @@ from dam_pipeline.graph import database as db
 from dam_pipeline.graph.kinds import FACE_STAGE
 from dam_pipeline.graph.loading import Library, vectors_of
 from dam_pipeline.graph.people import FaceKey, Sightings, people, persons
+from dam_pipeline.graph.tables import PEOPLE, PERSON_OF
 from dam_pipeline.records import Space
 
 TABLE = "person_of"
-PERSON_OF = pa.schema([("media_id", pa.string()), ("item", pa.int32()), ("person", pa.string())])
-PEOPLE = pa.schema(
-    [
-        ("person", pa.string()),
-        ("faces", pa.int32()),
-        ("media", pa.int32()),
-        ("best_media", pa.string()),
-        ("best_item", pa.int32()),
-    ]
-)
 
 
 def write_people(
@@ -44,12 +35,11 @@ def write_people(
     sightings = _sightings(library, space, ranks)
     known: dict[FaceKey, str] = {}
     if before and _only_added(before, now, ranks):
-        rows = connection.execute(f"SELECT media_id, item, person FROM {TABLE}").fetchall()
-        known = {(media_id, item): person for media_id, item, person in rows}
+        old = connection.execute(f"SELECT media_id, item, person FROM {TABLE}").fetchall()
+        known = {(media_id, item): person for media_id, item, person in old}
     ids = people(sightings, space.alike_floor if space else 1.0, known)
-    columns = [list(sightings.media_ids), sightings.items, ids]
-    arrays = [pa.array(c, f.type) for c, f in zip(columns, PERSON_OF, strict=True)]
-    db.write_table(connection, TABLE, pa.table(arrays, schema=PERSON_OF))
+    rows = {"media_id": list(sightings.media_ids), "item": sightings.items, "person": ids}
+    db.write_table(connection, TABLE, pa.Table.from_pydict(rows, schema=PERSON_OF))
     found = [
         {
             "person": one.person,

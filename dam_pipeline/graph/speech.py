@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,7 @@ class Speech:
     media_ids: Sequence[str]
     media: np.ndarray
     starts: np.ndarray
-    texts: pa.Array
+    texts: Any
     plain: np.ndarray
     start_s: np.ndarray
     end_s: np.ndarray
@@ -48,7 +49,7 @@ class Shingles:
 def speech_of(transcripts: Rows) -> Speech:
     """Words of transcript rows in order; a row without word times lends its own span to its words."""
     rows, texts, start_s, end_s = _words(transcripts.table)
-    trimmed = pc.utf8_trim_whitespace(texts)
+    trimmed: Any = pc.utf8_trim_whitespace(texts)
     coded = trimmed.dictionary_encode()
     hashes = np.array([_hash(normalised(word)) for word in coded.dictionary.to_pylist()], np.uint64)
     plain = hashes[np.asarray(coded.indices)] if len(hashes) else np.zeros(0, np.uint64)
@@ -87,9 +88,9 @@ def shingles_of(speech: Speech) -> Shingles:
     return Shingles(media[is_first], hashes[is_first], place[is_first])
 
 
-def _words(table: pa.Table) -> tuple[np.ndarray, pa.Array, np.ndarray, np.ndarray]:
+def _words(table: pa.Table) -> tuple[np.ndarray, Any, np.ndarray, np.ndarray]:
     """Of each word in order: its row, its text, its start and its end."""
-    words = table["words"].combine_chunks()
+    words: Any = table["words"].combine_chunks()
     rows = np.asarray(pc.list_parent_indices(words), np.int64)
     timed = pc.list_flatten(words)
     texts, start_s, end_s = (pc.struct_field(timed, n) for n in ("text", "start_s", "end_s"))
@@ -104,7 +105,7 @@ def _words(table: pa.Table) -> tuple[np.ndarray, pa.Array, np.ndarray, np.ndarra
     return rows[order], both, starts[order], ends[order]
 
 
-def _floats(column: pa.Array | pa.ChunkedArray) -> np.ndarray:
+def _floats(column: Any) -> np.ndarray:
     return np.asarray(column.to_numpy(zero_copy_only=False), np.float64)
 
 

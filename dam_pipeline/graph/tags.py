@@ -9,23 +9,13 @@ import pyarrow as pa
 
 from dam_pipeline.graph import database as db
 from dam_pipeline.graph.loading import Library
+from dam_pipeline.graph.tables import TAGS
 from dam_pipeline.records import Json
 from dam_pipeline.tagging.effective import EffectiveTag, effective_tags
 from dam_pipeline.tagging.people import Word, words_of_people
 from dam_pipeline.tagging.vocabulary import open_vocabulary
 
 TABLE = "tags"
-TAGS = pa.schema(
-    [
-        ("media_id", pa.string()),
-        ("tag", pa.string()),
-        ("label", pa.string()),
-        ("source", pa.string()),
-        ("score", pa.float64()),
-        ("start_s", pa.float64()),
-        ("end_s", pa.float64()),
-    ]
-)
 _LABELS_SQL = """
     SELECT media_id, list(label ORDER BY label) FROM tags WHERE source != 'colour' GROUP BY media_id
 """

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from dam_pipeline.media.cuts import Seen
 from dam_pipeline.media.glances import Glance
-from dam_pipeline.media.likeness import is_same_scene
+from dam_pipeline.media.likeness import SURELY_SAME, is_same_scene
 
 SAMPLE_S = 0.078  # time between the pictures that are compared: every other one at 25 a second
 SHORTEST, LONGEST = 3, 32  # samples that a dissolve takes
@@ -109,7 +109,7 @@ class DissolveFinder:
         fits &= (abs(share - 0.5) < 0.3) & (rest < MOST_REST**2 * apart)
         found = (self._fit(places, int(index), last) for index in first[fits])
         best = min((one for one in found if one), key=lambda one: one.fault, default=None)
-        if best is None or is_same_scene(self._at(best.start_s), self._at(best.end_s)):
+        if best is None or is_same_scene(self._at(best.start_s), self._at(best.end_s), SURELY_SAME):
             return None
         return best
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import cv2
 
 from dam_pipeline.media.cuts import Seen
-from dam_pipeline.media.likeness import is_same_scene
+from dam_pipeline.media.likeness import SURELY_SAME, is_same_scene
 
-BLANK = 2.5  # levels of contrast (deviation of luma) in a picture of nothing
+BLANK = 0.8  # levels of contrast (deviation of luma) in a picture of nothing
 FAINT = 0.2  # share of the contrast around it below which a picture counts as blank
-LEAST_CONTRAST = 5.0  # of a picture that can be seen to fade
-HALF = 0.5
+LEAST_CONTRAST = 2.5  # of a picture that can be seen to fade
+HALF = 0.5  # of the contrast around it: where a fade is taken to begin and to have ended
+NOISE = 0.3  # levels that contrast varies by in pictures of nothing
 REACH_S = 1.3  # half the longest fade, and more
 LONGEST_HOLD_S = 2.0  # a blank stretch is waited for so long, then the fade is told without its end
 GRADUAL_S = 0.06  # from half the contrast to blank; a cut takes one frame
@@ -48,9 +49,9 @@ class _Trough:
     def see(self, time_s: float, contrast: float) -> None:
         """Count another blank picture."""
         self.last_s = time_s
-        if contrast < self.least - HALF:
+        if contrast < self.least - NOISE:
             self.least, self.least_from_s = contrast, time_s
-        if contrast <= self.least + HALF:
+        if contrast <= self.least + NOISE:
             self.least_to_s = time_s
 
     def fade(self, end_s: float) -> Fade:
@@ -111,6 +112,6 @@ class FadeFinder:
         at, first = next((i, kept) for i, (lv, kept) in enumerate(after) if lv >= HALF * highest)
         if at == 0 or first.time_s - trough.last_s <= GRADUAL_S:
             return None
-        if is_same_scene(trough.before.glance, first.glance):
+        if is_same_scene(trough.before.glance, first.glance, SURELY_SAME):
             return None
         return trough.fade(first.time_s)

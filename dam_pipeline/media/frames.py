@@ -15,15 +15,15 @@ from av import VideoFrame
 from numpy.typing import NDArray
 
 from dam_pipeline.errors import UnsupportedMedia
-from dam_pipeline.media.glances import plane_of
+from dam_pipeline.media.glances import Glance, GlanceTaker, plane_of
 from dam_pipeline.media.graphs import Shrink
-from dam_pipeline.media.keyframes import Candidate, Thumb
-from dam_pipeline.media.pictures import Luma, Picture, check_size, fit, measure, thumb_of, turn
+from dam_pipeline.media.keyframes import Candidate
+from dam_pipeline.media.pictures import Luma, Picture, check_size, fit, thumb_of_glance, turn
 from dam_pipeline.media.streams import is_picture_track
 from dam_pipeline.media.tone import HLG, PQ, tone_map
 
-SMALL_PX = 192  # for fingerprints
-MEASURED_PX = 640  # sharpness is compared at this size, and what is kept measured again
+MEASURED_PX = 640  # frames without a plane of luma are measured at this size
+BANDS, BAND_LINES = 8, 16  # sharpness is measured in these, at half size: a quarter of 720 lines
 HELD_BYTES = 4 << 20  # a larger frame is reduced at once: some ten wait for the end of a transition
 HD_LINES = 720  # untagged pictures of so many lines are BT.709, smaller ones BT.601
 STRANGEST_ASPECT = 10  # of a pixel; beyond, the file's word is taken for an error
@@ -47,27 +47,50 @@ class FrameTaker:
         size = fit(*square, px)
         matrix = "bt709" if stream.height >= HD_LINES else ""
         measured = fit(*square, MEASURED_PX)
-        self._small = Shrink(base, fit(*square, SMALL_PX), "bgr24", "fast_bilinear")
+        self._glances = GlanceTaker(stream)
         self._measured = Shrink(base, measured, "yuv420p", "fast_bilinear")
         self._plain = Shrink(base, size, "yuv420p", "bilinear")
         self._deep = Shrink(base, size, "yuv420p10le", "bilinear")
         self._rgb = Shrink(base, size, "rgb24", "bilinear", matrix)
         self._deep_rgb = Shrink(base, size, "rgb48le", "bilinear")
 
-    def small(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """The frame at 192 px, (h, w, 3) uint8 BGR, not turned."""
-        return np.asarray(self._small.one(frame).to_ndarray(), dtype=np.uint8)
+    def glance(self, frame: VideoFrame) -> Glance:
+        """The frame's glance."""
+        return self._glances.take(frame)
 
-    def take(self, frame: VideoFrame, time_s: float, thumb: Thumb | None = None) -> Candidate:
-        """A candidate whose picture is a `Taken`, measured by its luma as coded."""
-        luma = _luma(self._measured.one(frame))
-        if thumb is None:
-            thumb = thumb_of(self.small(frame))
+    def small(self) -> NDArray[np.uint8]:
+        """What was glanced at last, in BGR, not turned, its proportions not kept."""
+        return self._glances.coloured()
+
+    def take(self, frame: VideoFrame, time_s: float, glance: Glance | None = None) -> Candidate:
+        """A candidate whose picture is a `Taken`, measured as coded."""
+        if glance is None:
+            glance = self.glance(frame)
+        moment = _in_full_range(glance[..., 0], frame)
         turns, is_mirrored = turning(frame)
+        held = frame
         if sum(plane.buffer_size for plane in frame.planes) > HELD_BYTES:
             is_hdr = frame.color_trc in (PQ, HLG)
-            frame = (self._deep if is_hdr else self._plain).one(frame)
-        return measure(luma, time_s, thumb, Taken(frame, turns, is_mirrored))
+            held = (self._deep if is_hdr else self._plain).one(frame)
+        return Candidate(
+            time_s=time_s,
+            thumb=thumb_of_glance(glance),
+            sharpness=self._sharpness(frame),
+            exposure=float(moment.mean()) / 255,
+            contrast=float(moment.std()) / 255,
+            picture=Taken(held, turns, is_mirrored),
+            moment=moment,
+        )
+
+    def _sharpness(self, frame: VideoFrame) -> float:
+        """Variance of the Laplacian in bands of the frame, at half size against noise."""
+        layout = frame.format
+        if not layout.name.startswith("yuv") or not layout.is_planar or layout.is_big_endian:
+            frame = self._measured.one(frame)
+        luma = plane_of(frame, 0)
+        step = max(1, luma.shape[0] // BANDS)
+        bands = [luma[top : top + BAND_LINES] for top in range(0, luma.shape[0], step)]
+        return sum(_edges(band) for band in bands) / len(bands)
 
     def finish(self, taken: Taken) -> Picture:
         """The taken frame upright, as an SDR screen shows it."""
@@ -80,12 +103,20 @@ class FrameTaker:
         return turn(picture, taken.turns, taken.is_mirrored)
 
 
-def _luma(frame: VideoFrame) -> Luma:
-    """The 8-bit frame's luma as (h, w) in full range."""
-    luma = plane_of(frame, 0)
+def _in_full_range(luma: Luma, frame: VideoFrame) -> Luma:
     if frame.color_range == FULL_RANGE:
         return np.ascontiguousarray(luma)
     return np.asarray(cv2.convertScaleAbs(luma, alpha=255 / 219, beta=-16 * 255 / 219))
+
+
+def _edges(luma: NDArray[Any]) -> float:
+    """Variance of the Laplacian at half size, in levels of 8 bits."""
+    height, width = luma.shape
+    half = cv2.resize(luma, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
+    if half.dtype != np.uint8:
+        half = cv2.convertScaleAbs(half, alpha=0.25)
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(half, cv2.CV_16S))
+    return float(deviation[0, 0]) ** 2
 
 
 def picture_stream(container: Any, max_megapixels: float) -> Any:

@@ -6,8 +6,9 @@ here decodes, scales or writes: whoever feeds the chooser keeps the picture of a
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,20 @@ from dam_pipeline.records import Boundary, Shot
 
 THUMB_PX = 32  # side of the square, three-channel picture in which change is measured
 CHANGED_LEVEL = 24  # of 255; sensor noise averaged over a thumb's pixel stays well below it
+STIRRED_LEVEL = 12  # of 255; counts only where the picture has been still so far
+STIRRED = 0.3  # share of a sixteenth of a still picture that is a change
+UNREST = 3  # times what the picture stirs by itself
 CELLS = 4  # change is looked for in windows of 2 × 2 of 4 × 4 cells, a quarter of the picture
 MIN_SEGMENT_S = 1.0  # a change sooner than this after the last one is the same event going on
 EDGE_S = 0.25  # pictures nearer to a cut are second choice: fades, flashes, half-read frames
-MOMENT_SIZE = (96, 54)  # of the luma in which a passing moment (a blink) is looked for
+MOMENT_REACH = 2  # candidates before and after that a picture is compared with
+MOMENT_LEVEL = 14  # of 255; what differs more from the usual picture around it is a moment
+MOMENT_SHARE = 0.004  # of the picture that halves `calm`: both eyes of a face in a close shot
+LEAST_CALM = 0.2  # where everything moves
 BURST = 3  # keyframes that change may earn at once before the rate per minute holds it back
 
 Thumb = NDArray[np.uint8]
+Luma = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,8 @@ class Rules:
 @dataclass(slots=True)
 class Candidate:
     """A sampled picture: `thumb` is (32, 32, 3) uint8; `exposure` mean and `contrast` standard
-    deviation of luma in 0–1; `picture` is whatever the feeder needs to keep it."""
+    deviation of luma in 0–1; `picture` is whatever the feeder needs to keep it. `moment` is a small
+    luma by which it is compared with those around it; `calm` (0–1) comes of that."""
 
     time_s: float
     thumb: Thumb
@@ -47,7 +56,8 @@ class Candidate:
     exposure: float
     contrast: float
     picture: Any = None
-    moment: NDArray[np.uint8] | None = None  # (54, 96) luma
+    moment: Luma | None = None
+    calm: float = 1.0
 
 
 @dataclass(slots=True)
@@ -70,12 +80,25 @@ def changed_share(reference: Thumb, other: Thumb) -> float:
     A quarter, not the whole, so that a small thing in a still picture counts; the median shift of
     brightness is taken out, so that a passing cloud does not.
     """
+    return _largest_share(_changes(reference, other) > CHANGED_LEVEL, CELLS)
+
+
+def stirred_share(reference: Thumb, other: Thumb) -> float:
+    """The same in any sixteenth and for fainter changes: noise, swaying leaves, or a small thing."""
+    return _largest_share(_changes(reference, other) > STIRRED_LEVEL, 2 * CELLS)
+
+
+def _changes(reference: Thumb, other: Thumb) -> NDArray[Any]:
     difference = other.astype(np.int16) - reference
     shift = np.clip(np.median(difference, axis=(0, 1)), -CHANGED_LEVEL, CHANGED_LEVEL)
-    changed = np.abs(difference - shift).max(axis=2) > CHANGED_LEVEL
-    side = THUMB_PX // CELLS
-    cells = changed.reshape(CELLS, side, CELLS, side).mean(axis=(1, 3))
-    windows = cells[:-1, :-1] + cells[1:, :-1] + cells[:-1, 1:] + cells[1:, 1:]
+    largest: NDArray[Any] = np.abs(difference - shift).max(axis=2)
+    return largest
+
+
+def _largest_share(changed: NDArray[Any], cells: int) -> float:
+    side = THUMB_PX // cells
+    shares = changed.reshape(cells, side, cells, side).mean(axis=(1, 3))
+    windows = shares[:-1, :-1] + shares[1:, :-1] + shares[:-1, 1:] + shares[1:, 1:]
     return float(windows.max()) / 4
 
 
@@ -89,6 +112,13 @@ def quality(candidate: Candidate) -> float:
     return math.log1p(candidate.sharpness) * exposure + 1e-3 * exposure
 
 
+def calm(around: Sequence[Luma], moment: Luma) -> float:
+    """How much a picture looks like the usual of those around it (0–1): low in a blink."""
+    usual = np.median(np.stack(around), axis=0)
+    share = float(np.mean(np.abs(moment - usual) > MOMENT_LEVEL))
+    return max(LEAST_CALM, 1 / (1 + share / MOMENT_SHARE))
+
+
 @dataclass(slots=True)
 class _Segment:
     """A stretch of a shot that looks about the same; `last` is its latest pick."""
@@ -99,6 +129,7 @@ class _Segment:
     last: Pick | None = None
     best: Candidate | None = None
     best_score: float = -1.0
+    unrest: float = 0.0  # largest share stirred so far
 
 
 class KeyframeChooser:
@@ -114,6 +145,7 @@ class KeyframeChooser:
         self._keep = keep
         self._reach_s = max(rules.gap_s - rules.sample_s, rules.gap_s / 2)
         self._pending: deque[Candidate] = deque()
+        self._before: deque[Candidate] = deque(maxlen=MOMENT_REACH)
         self._segment: _Segment | None = None
         self._begun = Boundary(0.0, "start")
         self._shot_start_s = 0.0
@@ -158,6 +190,12 @@ class KeyframeChooser:
             self.picks[-1].end_s = end_s
 
     def _consider(self, candidate: Candidate, near_cut: bool) -> None:
+        if candidate.moment is not None:
+            around = [*self._before, candidate, *islice(self._pending, MOMENT_REACH)]
+            candidate.calm = calm(
+                [c.moment for c in around if c.moment is not None], candidate.moment
+            )
+        self._before.append(replace(candidate, picture=None))
         if self._segment is None:
             why = "the shot begins"
             self._segment = _Segment(self._shot_start_s, candidate.thumb, why)
@@ -175,12 +213,21 @@ class KeyframeChooser:
     def _follow_change(self, candidate: Candidate) -> None:
         """Begin a new segment when the picture is no longer what the segment began with."""
         segment = self._segment
-        if segment is None or candidate.time_s - segment.start_s < MIN_SEGMENT_S:
+        if segment is None:
+            return
+        stirred = stirred_share(segment.reference, candidate.thumb)
+        least_s = MIN_SEGMENT_S if segment.start_s == self._shot_start_s else 2 * MIN_SEGMENT_S
+        if candidate.time_s - segment.start_s < least_s:
+            segment.unrest = max(segment.unrest, stirred)
             return
         change = changed_share(segment.reference, candidate.thumb)
-        if change <= self._rules.change:
+        if change > self._rules.change:
+            why = f"{change:.0%} of a quarter of the picture changed"
+        elif stirred > max(STIRRED, UNREST * segment.unrest):
+            why = f"{stirred:.0%} of a sixteenth of a still picture changed"
+        else:
+            segment.unrest = max(segment.unrest, stirred)
             return
-        why = f"{change:.0%} of a quarter of the picture changed"
         if segment.last is None and segment.best is not None and quality(segment.best) < 0.1:
             segment.reference, segment.best, segment.best_score = candidate.thumb, None, -1.0
         elif self._allowance.has_room(candidate.time_s):
@@ -203,7 +250,10 @@ class KeyframeChooser:
         late = 1.0  # the later the next pick, the fewer are needed
         if segment.last is not None:
             late = 0.5 + 0.5 * (candidate.time_s - segment.last.time_s) / self._reach_s
-        return quality(candidate) * edge * late
+        apart = 1.0
+        if self._shot_has_pick:
+            apart = min(1.0, (candidate.time_s - self._last_time_s) / MIN_SEGMENT_S)
+        return quality(candidate) * candidate.calm * edge * late * apart
 
     def _commit(self, segment: _Segment) -> None:
         candidate = segment.best
@@ -220,7 +270,7 @@ class KeyframeChooser:
             time_s=candidate.time_s,
             start_s=start_s,
             end_s=start_s,
-            quality=quality(candidate),
+            quality=quality(candidate) * candidate.calm,
             sharpness=candidate.sharpness,
             exposure=candidate.exposure,
             why=why,

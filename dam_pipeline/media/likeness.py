@@ -14,6 +14,7 @@ NEAR, FAR = 1 / 16, 1 / 4  # how far the camera may have moved, as a share of th
 # Correlations, measured on 186 cuts and 120 flashes, lamps, pans: unlike scenes reach 0.32 within
 # NEAR and 0.6 within FAR, which tries more places; a scene in other light keeps 0.36 and more.
 SAME_NEAR, SAME_FAR = 0.38, 0.75
+SURELY_SAME = 0.43  # within NEAR, where something else speaks for two scenes
 
 
 def difference(one: Glance, other: Glance) -> float:
@@ -21,11 +22,11 @@ def difference(one: Glance, other: Glance) -> float:
     return float(cv2.norm(one, other, cv2.NORM_L1)) / (one.shape[0] * one.shape[1])
 
 
-def is_same_scene(one: Glance, other: Glance) -> bool:
+def is_same_scene(one: Glance, other: Glance, near: float = SAME_NEAR) -> bool:
     """Whether the pictures agree in detail, letterbox apart."""
     lumas = _between_bars(one[..., 0], other[..., 0])
     details = (_detail(lumas[0]), _detail(lumas[1]))
-    return _likeness(*details, NEAR) >= SAME_NEAR or _likeness(*details, FAR) >= SAME_FAR
+    return _likeness(*details, NEAR) >= near or _likeness(*details, FAR) >= SAME_FAR
 
 
 def _detail(luma: NDArray[np.uint8]) -> NDArray[np.float32]:

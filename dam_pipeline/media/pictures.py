@@ -13,7 +13,7 @@ from PIL import Image
 
 from dam_pipeline.errors import UnsupportedMedia
 from dam_pipeline.media.glances import Glance
-from dam_pipeline.media.keyframes import MOMENT_SIZE, THUMB_PX, Candidate, Thumb
+from dam_pipeline.media.keyframes import THUMB_PX, Candidate, Thumb
 
 JPEG_QUALITY = 90
 Picture = NDArray[np.uint8]
@@ -46,14 +46,12 @@ def measure(luma: Luma, time_s: float, thumb: Thumb, picture: Any = None) -> Can
     """A candidate with sharpness (variance of the Laplacian), exposure and contrast of luma."""
     mean, deviation = cv2.meanStdDev(luma)
     _, edges = cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_16S))
-    moment = cv2.resize(luma, MOMENT_SIZE, interpolation=cv2.INTER_AREA)
     return Candidate(
         time_s=time_s,
         thumb=thumb,
         sharpness=float(edges[0, 0]) ** 2,
         exposure=float(mean[0, 0]) / 255,
         contrast=float(deviation[0, 0]) / 255,
-        moment=np.asarray(moment, dtype=np.uint8),
         picture=picture,
     )
 

@@ -15,10 +15,10 @@ from av.container import InputContainer
 from dam_pipeline.errors import UnreadableMedia
 from dam_pipeline.media.boundaries import LAG_S, BoundaryFinder
 from dam_pipeline.media.frames import FrameTaker, picture_stream, turning
-from dam_pipeline.media.glances import Glance, GlanceTaker
+from dam_pipeline.media.glances import Glance
 from dam_pipeline.media.graphs import Deinterlace
 from dam_pipeline.media.keyframes import Candidate, KeyframeChooser, Pick, Rules, choose_hero
-from dam_pipeline.media.pictures import luma_of, measure, thumb_of_glance, write_jpeg
+from dam_pipeline.media.pictures import luma_of, measure, write_jpeg
 from dam_pipeline.media.plan import LookPlan
 from dam_pipeline.media.prints import PrintMaker
 from dam_pipeline.media.streams import StreamReader, announced_s, open_container
@@ -26,7 +26,7 @@ from dam_pipeline.records import Boundary, Keyframe, Look
 
 SAMPLE_S = 0.28  # time between candidates for keyframe: the shortest shot has one
 SAMPLE_GRACE_S = 0.02  # a candidate may come this much early, so that frame rates do not matter
-PRINT_SAMPLE_S = 0.08  # time between pictures that are averaged into a fingerprint
+PRINT_SAMPLE_S = 0.1  # time between pictures that are averaged into a fingerprint
 SAME_TIME_S = 1e-6
 
 
@@ -61,7 +61,6 @@ class _VideoLook:
             plan.keyframe_gap_s, plan.keyframe_change, plan.keyframes_per_minute, SAMPLE_S
         )
         self._chooser = KeyframeChooser(rules, self._keep)
-        self._glances = GlanceTaker(stream)
         self._boundaries = _Boundaries(plan)
         self._prints = PrintMaker()
         self._next_sample_s = 0.0
@@ -113,15 +112,15 @@ class _VideoLook:
 
     def _see(self, time_s: float, frame: VideoFrame) -> None:
         self._frames += 1
-        glance = self._glances.take(frame)
+        glance = self._taker.glance(frame)
         if time_s >= self._next_print_s - SAMPLE_GRACE_S:
             self._next_print_s = time_s + PRINT_SAMPLE_S
-            self._prints.see(time_s, self._taker.small(frame), *turning(frame))
+            self._prints.see(time_s, self._taker.small(), *turning(frame))
         for boundary in self._boundaries.after(time_s, glance):
             self._chooser.cut(boundary)
         if time_s >= self._next_sample_s - SAMPLE_GRACE_S:
             self._next_sample_s = time_s + SAMPLE_S
-            self._chooser.offer(self._taker.take(frame, time_s, thumb_of_glance(glance)))
+            self._chooser.offer(self._taker.take(frame, time_s, glance))
             size = (frame.width, frame.height)
             self._size = size[::-1] if turning(frame)[0] % 2 else size
         self._chooser.settle(self._boundaries.settled_s)

@@ -4,6 +4,7 @@ Only the recogniser; `voice` finds the speech and puts the times back on the fil
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,13 @@ import numpy as np
 from dam_pipeline.errors import WeightsMissing
 from dam_pipeline.models.device import memory_guard, threads
 from dam_pipeline.models.locate import Found, check_hash, package_path
+from dam_pipeline.models.silero import SAMPLE_RATE_HZ
 from dam_pipeline.models.voice import Heard, Progress, Transcript, Voice
 from dam_pipeline.records import ModelRef, Word
 from dam_pipeline.settings import Settings
 
 BEAM = 5  # faster-whisper's own default
+HALF_MINUTE_S = 30  # what whisper hears at a time
 SEED = 1  # of the tries at higher temperature, so that the same sound gives the same text
 
 
@@ -34,15 +37,13 @@ class FasterWhisper:
     """A speech model (port `SpeechModel`)."""
 
     def __init__(self, found: Found, settings: Settings) -> None:
-        from faster_whisper import WhisperModel
-
         self._voice = Voice(settings)
         self.ref = found.ref(settings)
         self.also: tuple[ModelRef, ...] = (self._voice.ref,)
-        self._begun: tuple[np.ndarray, str, Iterable[Any]] | None = None
+        self._begun: tuple[np.ndarray, Any] | None = None
         device, _, index = settings.device.partition(":")
         with memory_guard(self.ref.name, "Choose a smaller DAM_SPEECH_MODEL."):
-            self._model: Any = WhisperModel(
+            self._model: Any = _whisper_model()(
                 str(found.path),
                 device=device,
                 device_index=int(index or 0),
@@ -57,25 +58,22 @@ class FasterWhisper:
             return self._voice.transcribe(samples, self, on_progress)
 
     def languages(self, sound: np.ndarray) -> Mapping[str, float]:
-        """See `Recogniser`; what was computed for it is kept for `listen`."""
-        self._begun = None
-        sentences, info = self._begin(sound, None)
-        self._begun = (sound, str(info.language), sentences)
-        return dict(info.all_language_probs or [(info.language, 1.0)])
+        """See `Recogniser`; the encoded beginning is kept for `listen`."""
+        features = self._model.feature_extractor(sound[: HALF_MINUTE_S * SAMPLE_RATE_HZ])
+        self._model.ready = None
+        language, chance, chances = self._model.detect_language(features=features)
+        self._begun = sound, self._model.encoded
+        return dict(chances or [(language, chance)])
 
     def listen(self, sound: np.ndarray, language: str) -> Iterator[Heard]:
         """See `Recogniser`."""
-        begun, self._begun = self._begun, None
-        if begun is not None and begun[0] is sound and begun[1] == language:
-            return _heard(begun[2])
-        return _heard(self._begin(sound, language)[0])
-
-    def _begin(self, sound: np.ndarray, language: str | None) -> tuple[Iterable[Any], Any]:
-        """The model's lazy sentences and what it says of the sound, the language among it."""
         import ctranslate2
 
         ctranslate2.set_random_seed(SEED)
-        sentences, info = self._model.transcribe(
+        is_begun = self._begun is not None and self._begun[0] is sound
+        self._model.ready = self._begun[1] if self._begun and is_begun else None
+        self._begun = None
+        sentences, _ = self._model.transcribe(
             sound,
             language=language,
             beam_size=BEAM,
@@ -83,7 +81,28 @@ class FasterWhisper:
             condition_on_previous_text=False,
             vad_filter=False,
         )
-        return sentences, info
+        return _heard(sentences)
+
+
+@cache
+def _whisper_model() -> type[Any]:
+    """faster-whisper's model, which takes what is `ready` instead of encoding once more.
+
+    Encoding is half of the work on a processor, and it would encode each beginning twice: for the
+    language and for the words.
+    """
+    from faster_whisper import WhisperModel
+
+    class Whisper(WhisperModel):
+        ready: Any = None
+        encoded: Any = None
+
+        def encode(self, features: np.ndarray) -> Any:
+            self.encoded = super().encode(features) if self.ready is None else self.ready
+            self.ready = None
+            return self.encoded
+
+    return Whisper
 
 
 def _heard(sentences: Iterable[Any]) -> Iterator[Heard]:

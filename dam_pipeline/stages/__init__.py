@@ -24,8 +24,8 @@ from dam_pipeline.stages.stage import Stage
 STAGES: dict[str, Stage] = {
     stage.name: stage
     for stage in (
+        checksum.STAGE,  # first: whatever is made carries the proof of what it was made from
         probe.STAGE,
-        checksum.STAGE,
         poster.STAGE,
         shots.STAGE,
         keyframes.STAGE,

@@ -11,7 +11,6 @@ from dam_pipeline.stages.pictures import Picture, Row, rows_of_pictures, table_o
 from dam_pipeline.stages.stage import Stage
 from dam_pipeline.stages.work import Toolbox, Work
 
-
 LEAST_PX = 448  # pictures are read reduced, but not below twice what the network looks at
 
 

@@ -167,6 +167,7 @@ class Lane:
             revision=model.revision if model else "",
             weights_sha256=model.weights_sha256 if model else "",
             also=outcome.also,
+            original_sha256=_sha256(work, outcome),
         )
         return StoredOutcome(
             media_id=work.media.media_id,
@@ -245,6 +246,12 @@ def _attempts(before: StageRow | None, outcome: Outcome, version: StageVersion) 
     )
     earlier = before.attempts if before and same_try else 0
     return earlier if outcome.state is State.BLOCKED else earlier + 1
+
+
+def _sha256(work: Work, outcome: Outcome) -> str:
+    """SHA-256 of the original as `checksum` found it, now or before; empty when it did not yet."""
+    found = outcome.result.get("sha256") or work.sha256
+    return str(found)
 
 
 def _data_version(outcome: Outcome) -> str:

@@ -82,7 +82,7 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
             return Outcome.empty("neither picture nor words in this file")
         shots = [{"start_s": 0.0, "end_s": work.probe.duration_s}]
     space = spaces(tools.settings).get("image_text")
-    likeness, floor = _likeness(tables, space.image_floor if space else 0.0)
+    likeness, floor = likeness_of(tables, space.image_floor if space else 0.0)
     rows = [
         _scene(shots[first]["start_s"], shots[last - 1]["end_s"], range(first, last), tables)
         for first, last in (group_shots(likeness, floor) if len(likeness) else [(0, len(shots))])
@@ -93,7 +93,7 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
     )
 
 
-def _likeness(tables: dict[str, Rows], image_floor: float) -> tuple[np.ndarray, float]:
+def likeness_of(tables: dict[str, Rows], image_floor: float) -> tuple[np.ndarray, float]:
     """Likeness of the shots, and from where on they belong together; empty without keyframes.
 
     A model's word counts where the colours agree; without a model the colours decide alone.

@@ -133,6 +133,7 @@ class Work:
         self.rows = dict(rows)
         self.look: Look | None = None
         self._tools = tools
+        self._sha256 = ""
 
     @property
     def path(self) -> Path:
@@ -176,6 +177,13 @@ class Work:
     def probe(self) -> Probe:
         """The stored probe, which every stage but `probe` and `checksum` may count on."""
         return Probe.from_json(self.result("probe"))
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the original (64 hex digits), or empty where `checksum` has not settled."""
+        if not self._sha256 and "checksum" in self.rows:
+            self._sha256 = str(self.result("checksum").get("sha256", ""))
+        return self._sha256
 
     def result(self, stage: str) -> Mapping[str, Json]:
         """The stored small result of an earlier stage; empty when it has none."""

@@ -156,6 +156,12 @@ class Segments:
                 _empty(folder)  # an index that is damaged is made again
                 return self._brought_up(folder, stage, StageSegments({}, {}), stamps)
 
+    def forget(self) -> None:
+        """Delete all segments, so that they are made anew from the files."""
+        for folder in self.root.glob("*/"):
+            with _locked(folder):
+                _empty(folder)
+
     def _brought_up(
         self, folder: Path, stage: str, found: StageSegments, stamps: Mapping[str, str]
     ) -> StageSegments:
@@ -298,7 +304,9 @@ def _fits(given: pa.Schema, wanted: pa.Schema) -> bool:
         _as(wanted, given.empty_table())
     except (KeyError, ValueError, pa.ArrowException):
         return False
-    return True
+    # Without rows, vectors of one dimension can be cast to another.
+    vectors = [field for field in wanted if pa.types.is_fixed_size_list(field.type)]
+    return all(given.field(one.name).type.equals(one.type) for one in vectors)
 
 
 def _opened(folder: Path) -> StageSegments:

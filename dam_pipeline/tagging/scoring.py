@@ -24,7 +24,7 @@ from dam_pipeline.tagging.thresholds import (
     from_vocabulary,
     margin,
 )
-from dam_pipeline.tagging.vocabulary import Vocabulary, open_vocabulary
+from dam_pipeline.tagging.vocabulary import Vocabulary, open_vocabulary, shipped_vocabulary
 from dam_pipeline.tagging.wordings import Wordings, open_wordings
 
 NO_PICTURES = "the vocabulary itself"
@@ -53,11 +53,13 @@ class Scores:
 class Scorer:
     """A vocabulary ready to be scored in one space; `calibrated_on` says what by.
 
-    `tags` are the terms asked, followed by the parents that only take their children's scores.
+    `reference` are the wordings that say what is usual in a picture. `tags` are the terms asked,
+    followed by the parents that only take their children's scores.
     """
 
     tags: tuple[str, ...]
     wordings: Wordings
+    reference: Wordings
     thresholds: Thresholds
     false_rate: float
     calibrated_on: str
@@ -75,12 +77,14 @@ class Scorer:
         A file with many keyframes is asked many times, so its tags must stand out more.
         """
         counts = np.array([len(one) for one in vectors])
-        cosines = self.wordings.cosines(np.concatenate(vectors))
+        joined = np.concatenate(vectors)
+        cosines = self.wordings.cosines(joined)
+        usual = cosines if self.reference is self.wordings else self.reference.cosines(joined)
         wide = np.full((len(cosines), len(self.tags)), -np.inf)
         known = np.full(wide.shape, np.nan, np.float32)
         asked = cosines.shape[1]
         known[:, :asked] = cosines
-        wide[:, :asked] = self._in_files(self.thresholds.distances(cosines), counts)
+        wide[:, :asked] = self._in_files(self.thresholds.distances(cosines, usual), counts)
         for tag, parent in self.parents:
             higher = wide[:, tag] > wide[:, parent]
             known[higher, parent] = np.nan
@@ -113,9 +117,12 @@ def open_scorer(settings: Settings, space: Space, model: Callable[[], ImageTextM
     kept = _KEPT.get(key)
     if kept is None:
         wordings = open_wordings(home, space, vocabulary, model)
+        shipped = shipped_vocabulary()
+        is_own = vocabulary.version != shipped.version
+        reference = open_wordings(home, space, shipped, model) if is_own else wordings
         path = background_path(settings, space.name)
         background = read_background(path) if path else None
-        kept = calibrated(vocabulary, wordings, background, rate)
+        kept = calibrated(vocabulary, wordings, reference, background, rate)
         _KEPT.clear()
         _KEPT[key] = kept
     return kept
@@ -136,18 +143,23 @@ def advice(scorer: Scorer) -> list[str]:
 
 
 def calibrated(
-    vocabulary: Vocabulary, wordings: Wordings, background: Background | None, false_rate: float
+    vocabulary: Vocabulary,
+    wordings: Wordings,
+    reference: Wordings,
+    background: Background | None,
+    false_rate: float,
 ) -> Scorer:
     """The scorer of encoded terms with thresholds from a background, or without one."""
     if background is None:
-        thresholds = from_vocabulary(len(wordings.tags), false_rate)
+        thresholds = from_vocabulary(len(wordings.tags), len(reference.tags), false_rate)
     else:
         cosines = wordings.cosines(background.vectors)
+        usual = reference.cosines(background.vectors)
         shown, absent = _truth(vocabulary, background, wordings.tags)
-        thresholds = from_pictures(cosines, shown, absent, false_rate)
+        thresholds = from_pictures(cosines, usual, shown, absent, false_rate)
     tags, parents = _with_parents(vocabulary, wordings.tags)
     source = background.source if background else NO_PICTURES
-    return Scorer(tags, wordings, thresholds, false_rate, source, parents)
+    return Scorer(tags, wordings, reference, thresholds, false_rate, source, parents)
 
 
 _KEPT: dict[tuple[str | float, ...], Scorer] = {}  # the one in use, for all groups of a run

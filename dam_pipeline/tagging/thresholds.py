@@ -2,7 +2,7 @@
 
 Every cosine becomes a distance from the term's background, in its standard deviations; a term is there
 where that distance reaches its threshold. Without pictures to learn from, the background is what the
-other terms of the vocabulary give for the same picture.
+many terms of a reference vocabulary give for the same picture.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import numpy as np
 FEW = 30  # pictures without the term below which nothing is learnt of it
 FEW_SHOWN = 3  # pictures with the term from which the gap to those without is used
 LOW_SHOWN = 0.05  # share of pictures with the term that may lie below a threshold in the gap
-FEW_TERMS = 12  # terms of which one picture's own background is made
+FEW_TERMS = 12  # reference terms below which one picture has no background of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Thresholds:
     """For each term the mean and deviation of its background and where it begins, (terms,) float64.
 
     `begins` is in deviations above the mean; infinite where a term is not decided. With
-    `within_picture` they apply to cosines that were standardised over the terms of each picture.
+    `within_picture` they apply to cosines as they stand out in each picture (`standing_out`).
     """
 
     mean: np.ndarray
@@ -29,35 +29,42 @@ class Thresholds:
     begins: np.ndarray
     within_picture: bool
 
-    def distances(self, cosines: np.ndarray) -> np.ndarray:
-        """Deviations above the threshold (n, terms) of cosines (n, terms); 0 is the threshold."""
-        values = standardised(cosines) if self.within_picture else cosines
+    def distances(self, cosines: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Deviations above the threshold (n, terms) of cosines (n, terms); 0 is the threshold.
+
+        `reference` are the cosines (n, m) of the reference terms with the same pictures.
+        """
+        values = standing_out(cosines, reference) if self.within_picture else cosines
         return (values - self.mean) / self.deviation - self.begins
 
 
-def from_vocabulary(terms: int, false_rate: float) -> Thresholds:
-    """Thresholds without any picture: a term must stand out among the terms of its own picture.
+def from_vocabulary(terms: int, references: int, false_rate: float) -> Thresholds:
+    """Thresholds without any picture: a term must stand out among the reference terms of its picture.
 
-    All are infinite in a vocabulary too small to say what is usual.
+    All are infinite where these are too few to say what is usual.
     """
-    begins = _normal(false_rate) if terms >= FEW_TERMS else np.inf
+    begins = _normal(false_rate) if references >= FEW_TERMS else np.inf
     return Thresholds(np.zeros(terms), np.ones(terms), np.full(terms, begins), True)
 
 
 def from_pictures(
-    cosines: np.ndarray, shown: np.ndarray, absent: np.ndarray, false_rate: float
+    cosines: np.ndarray,
+    reference: np.ndarray,
+    shown: np.ndarray,
+    absent: np.ndarray,
+    false_rate: float,
 ) -> Thresholds:
     """Thresholds from cosines (n, terms), and where a term is known to be shown and to be absent.
 
-    `shown` and `absent` are bool (n, terms). A term that is nowhere known to be shown, or hardly
-    anywhere to be absent, takes for absent all pictures in which it does not stand out among the
-    terms (as in `from_vocabulary`). A threshold lets at most `false_rate` of the pictures without the
-    term through, by count and by the normal tail; where nearly all pictures with it lie higher, it
-    is in the middle of the gap.
+    `reference` are cosines (n, m) of the reference terms, `shown` and `absent` bool (n, terms). A
+    term that is nowhere known to be shown, or hardly anywhere to be absent, takes for absent all
+    pictures in which it does not stand out among the reference terms. A threshold lets at most
+    `false_rate` of the pictures without the term through, by count and by the normal tail; where
+    nearly all pictures with it lie higher, it is in the middle of the gap.
     """
     count = cosines.shape[1]
     mean, deviation, begins = np.zeros(count), np.ones(count), np.full(count, np.inf)
-    usual = standardised(cosines) < _normal(false_rate)
+    usual = standing_out(cosines, reference) < _normal(false_rate)
     for term in range(count):
         is_labelled = shown[:, term].any() and absent[:, term].sum() >= FEW
         without = cosines[absent[:, term] if is_labelled else usual[:, term], term]
@@ -69,10 +76,12 @@ def from_pictures(
     return Thresholds(mean, deviation, begins, False)
 
 
-def standardised(cosines: np.ndarray) -> np.ndarray:
-    """Cosines (n, terms) in deviations from the mean over the terms of each picture."""
-    spread = np.maximum(cosines.std(axis=1, keepdims=True), 1e-6)
-    result: np.ndarray = (cosines - cosines.mean(axis=1, keepdims=True)) / spread
+def standing_out(cosines: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Cosines (n, terms) in deviations from the mean of the picture's reference cosines (n, m)."""
+    if not reference.shape[1]:
+        return np.zeros_like(cosines)
+    spread = np.maximum(reference.std(axis=1, keepdims=True), 1e-6)
+    result: np.ndarray = (cosines - reference.mean(axis=1, keepdims=True)) / spread
     return result
 
 

@@ -79,8 +79,8 @@ class Vocabulary:
 
 
 def plain(text: str) -> str:
-    """A name as it is compared: case and spaces do not count."""
-    return " ".join(text.casefold().split())
+    """A name as it is compared: case, hyphens and spaces do not count."""
+    return " ".join(re.sub(r"[-_]", " ", text.casefold()).split())
 
 
 def vocabulary_path(home: Path) -> Path:
@@ -96,6 +96,11 @@ def open_vocabulary(home: Path) -> Vocabulary:
         return _parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The vocabulary {path} cannot be read: {error}.") from error
+
+
+def shipped_vocabulary() -> Vocabulary:
+    """The vocabulary that ships, whatever a home has: broad enough to say what is usual."""
+    return _parse(SHIPPED.read_text(encoding="utf-8"), str(SHIPPED))
 
 
 def vocabulary_version(home: Path) -> str:

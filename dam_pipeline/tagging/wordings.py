@@ -14,7 +14,7 @@ from dam_pipeline.models import ImageTextModel
 from dam_pipeline.records import Space
 from dam_pipeline.stores.derived import replaced
 from dam_pipeline.tagging.background import file_name
-from dam_pipeline.tagging.vocabulary import Vocabulary
+from dam_pipeline.tagging.vocabulary import Vocabulary, shipped_vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def open_wordings(
     if (kept := _read(path)) is not None:
         return kept
     made = encode_terms(vocabulary, model())
-    _forget_others(path, space.name)
+    _forget_others(home, path, space.name)
     _write(made, path)
     return made
 
@@ -83,10 +83,12 @@ def _known_templates(vocabulary: Vocabulary, model: ImageTextModel) -> list[str]
     return known or ["{}"]
 
 
-def _forget_others(path: Path, space: str) -> None:
+def _forget_others(home: Path, path: Path, space: str) -> None:
     # A vocabulary that is being edited would leave a file for every version of it.
+    shipped = wordings_path(home, space, shipped_vocabulary())
     for old in path.parent.glob(f"{file_name(space)}-*.npz"):
-        old.unlink(missing_ok=True)
+        if old != shipped:
+            old.unlink(missing_ok=True)
 
 
 def _write(wordings: Wordings, path: Path) -> None:
