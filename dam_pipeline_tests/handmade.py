@@ -27,6 +27,7 @@ from dam_pipeline.stages.engine import stage_row
 from dam_pipeline.stores.derived import DerivedFiles, content_version
 
 PICTURES = Space("made@1", "image_text", 8, text_floor=0.3, image_floor=0.6, alike_floor=0.9)
+MEANINGS = Space("meanings@1", "sentence", 8, text_floor=0.3)
 FACES = Space("faces@1", "face", 4, alike_floor=0.8)
 PROVENANCE = Provenance("1", "", {}, "run-0", "2026-01-01T00:00:00+00:00", 0.0, {})
 
@@ -54,6 +55,7 @@ class Clip:
     keyframes: Sequence[tuple[float, float, np.ndarray]] = ()
     faces: Sequence[tuple[int, np.ndarray]] = ()
     segments: Sequence[tuple[float, float, str]] = ()
+    sentences: Sequence[tuple[float, float, str, np.ndarray]] = ()
     kind: MediaKind = MediaKind.VIDEO
     duration_s: float = 60.0
     has_audio: bool = True
@@ -114,6 +116,7 @@ class Handmade:
         self._prints(clip)
         segments = [_segment(*one) for one in clip.segments]
         self._outcome(clip, "transcript", {}, segments, schemas.TRANSCRIPT)
+        self._sentences(clip)
 
     def _embeddings(self, clip: Clip, keyframes: list[Json]) -> None:
         rows = [
@@ -163,6 +166,21 @@ class Handmade:
             for at, luma in enumerate(clip.prints)
         ]
         self._outcome(clip, "fingerprints", {}, rows, schemas.FINGERPRINTS)
+
+    def _sentences(self, clip: Clip) -> None:
+        rows = [
+            {
+                "time_s": start_s,
+                "start_s": start_s,
+                "end_s": end_s,
+                "text": text,
+                "language": "en",
+                "vector": vector,
+            }
+            for start_s, end_s, text, vector in clip.sentences
+        ]
+        schema = schemas.sentence_embeddings(MEANINGS.dimension)
+        self._outcome(clip, "sentence_embeddings", {"space": MEANINGS.name}, rows, schema)
 
     def _register(self, clip: Clip) -> None:
         key = partition_key(clip.name, clip.media_id)

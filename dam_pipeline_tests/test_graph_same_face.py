@@ -1,7 +1,5 @@
 """Same-face edges: best match, times, boxes."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -52,12 +50,3 @@ def test_only_pairs_with_a_new_media_are_looked_at_when_told_which_are_new() -> 
     assert len(list(same_face(found, FACES))) == 3
     edges = list(same_face(found, FACES, np.array([False, False, True])))
     assert [(edge.a_media, edge.b_media) for edge in edges] == [("m0", "m2"), ("m1", "m2")]
-
-
-def test_a_match_of_one_person_names_the_person() -> None:
-    plain = faces([0, 1, 1], [axis(0, 4), axis(0, 4), between(0, 2, 0.9, 4)])
-    named = replace(plain, persons=["person-a", "person-a", "person-b"])
-    (edge,) = same_face(named, FACES)
-    assert edge.evidence["matches"][0]["person"] == "person-a"
-    (edge,) = same_face(replace(plain, persons=["person-a", "person-b", "person-a"]), FACES)
-    assert "person" not in edge.evidence["matches"][0]

@@ -78,20 +78,21 @@ def takes(*shown: Scene) -> Iterator[Picture]:
             yield paint(cameras[scene], SIZE, (drift, drift))
 
 
-def processed(settings: Settings, folder: Path) -> tuple[list[Json], np.ndarray]:
-    """The scenes of the only file in a folder, and the vectors of its keyframes."""
+Tables = dict[str, list[Json]]
+
+
+def processed(settings: Settings, folder: Path) -> Tables:
+    """The tables of the only file in a folder, by stage."""
     with Toolbox.open(settings) as tools:
         discover([folder], tools.catalogue, tools.derived, settings)
         (media,) = tools.catalogue.all_media()
         run_stages(tools, [media.media_id], STAGES, "run-1")
-        found = tools.derived.table(media.media_id, "scenes").to_pylist()
-        outcome = tools.derived.outcome(media.media_id, "clip_embeddings")
-        rows = (
-            tools.derived.table(media.media_id, "clip_embeddings")["vector"].to_pylist()
+        outcomes = {stage: tools.derived.outcome(media.media_id, stage) for stage in STAGES}
+        return {
+            stage: tools.derived.table(media.media_id, stage).to_pylist()
+            for stage, outcome in outcomes.items()
             if outcome and outcome.rows
-            else []
-        )
-        return found, np.asarray(rows, np.float32)
+        }
 
 
 def edges(found: Sequence[Json]) -> list[float]:
@@ -110,17 +111,18 @@ def test_a_dialogue_and_what_follows_are_two_scenes_with_all_they_carry(
 ) -> None:
     cut = takes(HERE, THERE, HERE, THERE, ELSEWHERE)
     encode(folder / "film.mp4", cut, rate=str(RATE))
-    (talk, after), vectors = processed(settings, folder)
+    tables = processed(settings, folder)
+    talk, after = tables["scenes"]
     assert edges([talk, after]) == pytest.approx([0.0, 6.0, 7.5], abs=0.1)
     assert (talk["shots"], after["shots"]) == ([0, 1, 2, 3], [4])
     assert {"red-circle", "blue-square", "white", "yellow"} <= set(talk["tags"])
     assert "green-star" in after["tags"]
     assert "green-star" not in talk["tags"]
     assert (after["words"], after["faces"], after["face_rows"]) == ("", 0, [])
-    mean = vectors[: len(vectors) - 1].mean(axis=0)
-    assert np.linalg.norm(talk["vector"]) == pytest.approx(1.0, abs=1e-5)
-    if len(vectors) == 5:
-        assert talk["vector"] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
+    shot_of = [row["shot"] for row in tables["keyframes"]]
+    vectors = [r["vector"] for r in tables["clip_embeddings"] if shot_of[r["keyframe"]] < 4]
+    mean = np.mean(vectors, axis=0)
+    assert talk["vector"] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
 
 
 def test_without_a_model_the_colours_tell_the_places_apart(
@@ -129,7 +131,7 @@ def test_without_a_model_the_colours_tell_the_places_apart(
     cut = takes(HERE, THERE, HERE, THERE, ELSEWHERE)
     encode(folder / "film.mp4", cut, rate=str(RATE))
     without = settings.model_copy(update={"clip_model": str(folder / "nowhere")})
-    found, _ = processed(without, folder)
+    found = processed(without, folder)["scenes"]
     assert edges(found) == pytest.approx([0.0, 6.0, 7.5], abs=0.1)
     assert [row["vector"] for row in found] == [None, None]
 
@@ -144,7 +146,7 @@ def test_places_that_the_model_never_saw_are_told_apart_too(
         for part in ("-f", "lavfi", "-t", "2", "-i", f"{source}=s=320x180:r=12")
     ]
     ffmpeg(*inputs, "-filter_complex", "concat=n=5", "-pix_fmt", "yuv420p", folder / "film.mp4")
-    found, _ = processed(settings, folder)
+    found = processed(settings, folder)["scenes"]
     assert edges(found) == pytest.approx([0.0, 8.0, 10.0], abs=0.2)
 
 

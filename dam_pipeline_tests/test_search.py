@@ -14,7 +14,7 @@ from dam_pipeline.search.asking import Models
 from dam_pipeline.search.index_rows import index_media
 from dam_pipeline.search.query import Library, SearchResult, search
 from dam_pipeline.stores.vectors import WORDS, open_vector_store
-from dam_pipeline_tests.handmade import FACES, PICTURES, Clip, Handmade, axis, between
+from dam_pipeline_tests.handmade import FACES, MEANINGS, PICTURES, Clip, Handmade, axis, between
 
 WORDS_KNOWN = {"red": 0, "blue": 1, "green": 2}
 
@@ -38,8 +38,22 @@ class ColourModel:
         return [w for w in text.split() if w not in WORDS_KNOWN and w not in ("a", "on")]
 
 
+class MeaningModel:
+    """Sentence model of two meanings: what is said of the sea, and what of bread."""
+
+    ref = ModelRef("made", "1", "0" * 64)
+    space = MEANINGS
+
+    def encode_texts(self, texts: list[str]) -> np.ndarray:
+        topics = {"boats": 0, "sailing": 0, "loaf": 1, "bakery": 1}
+        known = [[topics[w] for w in text.split() if w in topics] for text in texts]
+        return np.stack([axis(numbers[0] if numbers else 7) for numbers in known])
+
+
 class Home(Handmade):
     """A library by hand that can be indexed and searched."""
+
+    sentences = MeaningModel()
 
     def index(self, *clips: Clip) -> None:
         index_media(self.store, self.derived, self.add(*clips))
@@ -368,3 +382,65 @@ def test_indexing_counts_rows_by_stage_for_each_media(home: Home) -> None:
     counts = index_media(home.store, home.derived, ids)
     assert list(counts[ids[0]].values()) == [1, 2, 0, 1]
     assert list(counts[ids[1]].values()) == [0, 0, 0]
+
+
+def test_speech_is_found_by_what_it_means(home: Home) -> None:
+    storm = (7.0, 9.5, "The fishermen come home before the storm.", between(0, 4, 0.8))
+    bread = (11.0, 13.0, "My grandmother bakes bread.", between(1, 4, 0.7))
+    home.index(Clip("talk.wav", sentences=[storm, bread]), Clip("other.wav"))
+    (hit,) = home.search("boats").hits
+    assert (hit.start_s, hit.end_s, hit.space) == (7.0, 9.5, MEANINGS.name)
+    (evidence,) = hit.evidence
+    assert (evidence.kind, evidence.text) == ("meaning", storm[2])
+    assert evidence.score == pytest.approx(0.8, abs=1e-5)
+    assert hit.to_json()["evidence"][0]["text"] == storm[2]
+
+
+def test_a_sentence_below_the_floor_does_not_mean_it(home: Home) -> None:
+    home.index(Clip("talk.wav", sentences=[(0, 2, "Something else.", between(0, 4, 0.29))]))
+    assert home.search("boats").hits == ()
+
+
+def test_said_and_meant_in_one_place_is_one_hit_with_both_reasons(home: Home) -> None:
+    text = "Two boats lie in the harbour."
+    both = Clip("both.wav", segments=[(3, 6, text)], sentences=[(3, 6, text, axis(0))])
+    meant = Clip("meant.wav", sentences=[(1, 2, "Ships at sea.", between(0, 4, 0.7))])
+    home.index(both, meant)
+    assert home.names("boats") == ["both.wav", "meant.wav"]
+    assert {one.kind for one in home.search("boats").hits[0].evidence} == {"words", "meaning"}
+
+
+def test_a_phrase_in_quotes_is_found_in_just_these_words(home: Home) -> None:
+    home.index(
+        Clip("exact.wav", segments=[(0, 2, "The red boats come home.")]),
+        Clip("other-order.wav", segments=[(0, 2, "Home come the boats, and red they are.")]),
+        Clip("other-form.wav", segments=[(0, 2, "The red boat comes home.")]),
+        Clip("meant.wav", sentences=[(0, 2, "Ships at sea.", axis(0))]),
+        Clip("shown.mp4", [(0, 5, axis(0))]),
+    )
+    assert home.names('"red boats come home"') == ["exact.wav"]
+    assert home.names("“Red Boats”") == ["exact.wav"]
+    assert set(home.names("red boats come home")) >= {"exact.wav", "other-order.wav"}
+    assert home.search('"boats red"').hits == ()
+
+
+def test_words_beside_a_phrase_are_wanted_too_in_any_form(home: Home) -> None:
+    home.index(
+        Clip("both.wav", segments=[(0, 2, "before the storm they were running")]),
+        Clip("phrase.wav", segments=[(0, 2, "before the storm they slept")]),
+    )
+    assert home.names('run "before the storm"') == ["both.wav"]
+
+
+def test_without_sentence_weights_the_words_answer_and_it_is_said(home: Home) -> None:
+    def missing() -> MeaningModel:
+        raise WeightsMissing("No weights of minilm here. Run `dam models fetch minilm`.")
+
+    home.index(Clip("talk.wav", segments=[(0, 2, "red boats")], sentences=[(0, 2, "x", axis(0))]))
+    models = Models(ColourModel, missing)
+    library = Library(home.settings, home.catalogue, home.derived, home.store, models)
+    result = search(library, "red boats")
+    assert [one.kind for one in result.hits[0].evidence] == ["words"]
+    assert "Speech was searched by its words, not by its meaning: No weights" in " ".join(
+        result.warnings
+    )

@@ -210,7 +210,37 @@ def test_words_match_in_other_forms_and_scripts(store: VectorStore, query: str, 
     assert heard(store, query) == {("a", 0)}
 
 
-@pytest.mark.parametrize("query", ["", "   ", "!?", "'", '"; DROP TABLE words; --', "*", "🎬"])
+@pytest.mark.parametrize(
+    ("query", "found_in"),
+    [
+        ('"running foxes"', {1}),
+        ('"foxes were"', {0}),
+        ("“Running Foxes”", {1}),
+        ('"running"', {0, 1}),
+        ('"run"', set()),
+        ('"cafe au lait"', {2}),
+        ('"lait au cafe"', set()),
+        ('"state of the art"', {3}),
+        ('fox "were running"', {0}),
+        ('dog "were running"', set()),
+        ('"quick" "running"', {0}),
+    ],
+)
+def test_what_stands_in_quotes_is_there_word_by_word(
+    store: VectorStore, query: str, found_in: set[int]
+) -> None:
+    texts = ("quick foxes were running", "running foxes", "Café au lait", "state-of-the-art")
+    store.put_words(["a"], words("a", *texts))
+    assert heard(store, query) == {("a", item) for item in found_in}
+
+
+def test_a_phrase_is_found_among_many_that_hold_only_its_stems(store: VectorStore) -> None:
+    others = ["the fox runs"] * 30
+    store.put_words(["a"], words("a", *others, "the foxes run away from here tonight"))
+    assert heard(store, '"foxes run"') == {("a", 30)}
+
+
+@pytest.mark.parametrize("query", ['""', '"', '" "', "", "   ", "!?", "'", '"; DROP TABLE words; --', "*", "🎬"])
 def test_odd_queries_find_nothing_and_break_nothing(store: VectorStore, query: str) -> None:
     store.put_words(["a"], words("a", "plain words"))
     assert heard(store, query) == set()

@@ -138,11 +138,11 @@ DRAWN: dict[str, Callable[[Size, int, np.random.Generator], Frames]] = {
 }
 
 
-def _lavfi(kind: str, random: np.random.Generator) -> str:
+def _lavfi(kind: str, number: int, random: np.random.Generator) -> str:
     """A source of ffmpeg's own with arguments of the seed; sizes and rate are filled in."""
     seed, turn = int(random.integers(1, 1_000_000)), int(random.integers(0, 360))
     if kind == "mandelbrot":
-        x, y = MANDELBROT[int(random.integers(len(MANDELBROT)))]
+        x, y = MANDELBROT[number % len(MANDELBROT)]
         start = f"start_x={x}:start_y={y}:start_scale={random.uniform(0.3, 1.5):.3f}"
         return f"mandelbrot=s={{s}}:r={{r}}:{start}"
     if kind == "gradients":
@@ -177,7 +177,7 @@ def make_original(path: Path, kind: str, seed: int) -> float:
     if kind in DRAWN:
         write_frames(path, DRAWN[kind](size, count, random), size)
     else:
-        source = _lavfi(kind, random).format(s=f"{size[0]}x{size[1]}", r=RATE)
+        source = _lavfi(kind, seed, random).format(s=f"{size[0]}x{size[1]}", r=RATE)
         ffmpeg("-f", "lavfi", "-i", source, "-frames:v", str(count), *CODEC, "-crf", "16", path)
     return count / RATE
 

@@ -25,10 +25,12 @@ from dam_pipeline.graph.print_vectors import (
 )
 
 WORD_BITS = 20
+SIGN_FROM = 8.0  # a frequency counts as positive from here: what is not there at all has one sign
 FLIPS = 3  # weakest bits of a word that are tried both ways
 PHOTO_FLIPS = 6  # a photograph has one print alone to be found by
 COMMON_ROWS = 400  # a word in more places than this tells nobody apart
 LEAST_ALIKE = 0.8  # cosine of two prints, seen through the view
+PHOTO_ALIKE = 0.65  # the same for a photograph, whose window is fitted before it is believed
 LEAST_SEEDS = 2  # prints in common; for a photograph, one
 CHECKED = 16  # places a pair and view in which a word in common is checked
 BLOCK_ROWS = 1 << 15
@@ -168,12 +170,12 @@ def _blocks(media: Ints) -> Iterator[slice]:
 
 def _signs(vectors: Vectors) -> Ints:
     powers = 1 << np.arange(WORD_BITS, dtype=np.int64)
-    return np.asarray((vectors[:, :WORD_BITS] > 0) @ powers, np.int64)
+    return np.asarray((vectors[:, :WORD_BITS] > SIGN_FROM) @ powers, np.int64)
 
 
 def _both_ways(vectors: Vectors, whole: Ints, flips: int) -> Ints:
     """Each word with its weakest bits tried both ways: (n, 2 ** flips)."""
-    weakest = np.argsort(np.abs(vectors[:, :WORD_BITS]), axis=1)[:, :flips]
+    weakest = np.argsort(np.abs(vectors[:, :WORD_BITS] - SIGN_FROM), axis=1)[:, :flips]
     words = whole[:, None]
     for place in range(flips):
         words = np.hstack([words, words ^ (1 << weakest[:, place : place + 1])])
@@ -189,7 +191,7 @@ def _checked(
     needed = np.where(is_photo[a] | is_photo[b], 1, LEAST_SEEDS)
     pairs, chosen = _some_of_each(pairs, needed)
     alike = _alike(luma, media, found, chosen)
-    good = alike >= LEAST_ALIKE
+    good = alike >= np.where(needed[chosen] == 1, PHOTO_ALIKE, LEAST_ALIKE)
     kept, starts, counts = np.unique(pairs[good], return_index=True, return_counts=True)
     if not len(kept):
         return []

@@ -35,13 +35,14 @@ class View:
 
 WHOLE = View()
 MIRRORED = View(is_mirrored=True)
-# A tenth off one corner, off the middle, or off every side; what lies between is still alike.
+# A tenth off, at the corners, the edges or in the middle; and a tenth off every side. What lies
+# between is still alike.
 CROPS = (
-    View(0.05, 0.95, 0.05, 0.95),
-    View(0.0, 0.9, 0.0, 0.9),
-    View(0.0, 0.9, 0.1, 1.0),
-    View(0.1, 1.0, 0.0, 0.9),
-    View(0.1, 1.0, 0.1, 1.0),
+    *(
+        View(top, round(top + 0.9, 2), left, round(left + 0.9, 2))
+        for top in (0.0, 0.05, 0.1)
+        for left in (0.0, 0.05, 0.1)
+    ),
     View(0.1, 0.9, 0.1, 0.9),
 )
 VIEWS = (WHOLE, MIRRORED, *CROPS)

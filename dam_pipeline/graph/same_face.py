@@ -14,8 +14,7 @@ from dam_pipeline.records import Json, Space
 class Faces:
     """Faces in the order of their media: arrays of n rows, `vectors` (n, d) of length 1.
 
-    `media` numbers into `media_ids`, ascending; times in seconds, `boxes` (n, 4) in 0–1. `persons`
-    are the ids that `people` gave, or none.
+    `media` numbers into `media_ids`, ascending; times in seconds, `boxes` (n, 4) in 0–1.
     """
 
     media_ids: Sequence[str]
@@ -25,7 +24,6 @@ class Faces:
     end_s: np.ndarray
     boxes: np.ndarray
     vectors: np.ndarray
-    persons: Sequence[str] = ()
 
 
 def same_face(faces: Faces, space: Space, new: np.ndarray | None = None) -> Iterator[Edge]:
@@ -33,8 +31,7 @@ def same_face(faces: Faces, space: Space, new: np.ndarray | None = None) -> Iter
 
     The edge is about the two keyframes of the best match; `weight` is its cosine, `distance` in
     the evidence the Euclidean distance of the two vectors, which recognisers' papers speak of.
-    `new` (bool for each of `media_ids`): only pairs with at least one of these media. A match of two
-    faces that `people` gave to one person names the person.
+    `new` (bool for each of `media_ids`): only pairs with at least one of these media.
     """
     for pair in alike_pairs(faces.vectors, faces.media, space.alike_floor, new):
         yield _edge(faces, pair, space)
@@ -63,8 +60,6 @@ def _edge(faces: Faces, pair: MediaPair, space: Space) -> Edge:
 
 
 def _match(faces: Faces, a: int, b: int, cosine: float) -> dict[str, Json]:
-    person = faces.persons[a] if faces.persons else ""
-    named = {"person": person} if person and person == faces.persons[b] else {}
     return {
         "a_time_s": float(faces.time_s[a]),
         "a_box": [round(float(side), 5) for side in faces.boxes[a]],
@@ -72,5 +67,4 @@ def _match(faces: Faces, a: int, b: int, cosine: float) -> dict[str, Json]:
         "b_box": [round(float(side), 5) for side in faces.boxes[b]],
         "cosine": round(min(cosine, 1.0), 6),
         "distance": round(float(np.linalg.norm(faces.vectors[a] - faces.vectors[b])), 6),
-        **named,
     }

@@ -174,7 +174,8 @@ def _edges(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _inside(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     edges = _edges(boxes, size)
-    return (edges[:, 2:] > edges[:, :2]).all(axis=1)
+    inside: np.ndarray = np.all(edges[:, 2:] > edges[:, :2], axis=1)
+    return inside
 
 
 def _chip(image: Image.Image, box: np.ndarray, size: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from dam_pipeline.records import Face
 
 SHARP_PX = 120  # a face of this side has all that recognisers look at
+PROFILE = 0.1  # what a full profile is worth beside a frontal face
 # Two boxes that share so much of their area are in one place: a lower likeness is enough there.
 LEAST_OVERLAP = 0.3
 
@@ -67,7 +68,7 @@ def face_quality(face: Face, width: int, height: int) -> float:
     left, right, nose = np.array(face.landmarks[:3]) * (width, height)
     line = right - left
     along = float((nose - left) @ line) / max(float(line @ line), 1.0)
-    frontal = max(0.0, 1.0 - 2 * abs(along - 0.5))
+    frontal = max(PROFILE, 1.0 - 2 * abs(along - 0.5))
     return min(side_px / SHARP_PX, 1.0) * face.confidence * frontal
 
 

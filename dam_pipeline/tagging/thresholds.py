@@ -10,7 +10,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-FEW = 30  # pictures without the term below which nothing is learnt of it
+FEW = 30  # pictures presumed to be without the term below which nothing is learnt of it
+FEW_ABSENT = 10  # pictures labelled as being without it from which these alone count
 FEW_SHOWN = 3  # pictures with the term from which the gap to those without is used
 LOW_SHOWN = 0.05  # share of pictures with the term that may lie below a threshold in the gap
 FEW_TERMS = 12  # reference terms below which one picture has no background of its own
@@ -66,9 +67,9 @@ def from_pictures(
     mean, deviation, begins = np.zeros(count), np.ones(count), np.full(count, np.inf)
     usual = standing_out(cosines, reference) < _normal(false_rate)
     for term in range(count):
-        is_labelled = shown[:, term].any() and absent[:, term].sum() >= FEW
+        is_labelled = shown[:, term].any() and absent[:, term].sum() >= FEW_ABSENT
         without = cosines[absent[:, term] if is_labelled else usual[:, term], term]
-        if len(without) < FEW:
+        if not is_labelled and len(without) < FEW:
             continue
         mean[term], deviation[term] = without.mean(), max(float(without.std()), 1e-6)
         floor = _floor(without, cosines[shown[:, term], term], false_rate)
