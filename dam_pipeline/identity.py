@@ -84,6 +84,7 @@ def uri_to_path(uri: str) -> Path:
 
 def display_name(uri: str) -> str:
     """The file's name as printable text: undecodable bytes and control characters as escapes."""
-    raw = unquote_to_bytes(uri.rsplit("/", 1)[-1])
+    name = uri.rsplit("/", 1)[-1]
+    raw = unquote_to_bytes(name) if uri.startswith("file://") else name.encode()
     text = raw.decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -332,7 +332,8 @@ class Filters:
     """Which media a search may answer with; None or empty means no limit.
 
     `path` is a glob over the address's decoded path; `after` and `before` are ISO 8601 prefixes
-    compared with the recording date; durations are seconds, both ends included.
+    compared with the recording date; durations are seconds, both ends included; `tags` are ids or
+    names in any language, all of which a media must carry.
     """
 
     kinds: tuple[MediaKind, ...] = ()
@@ -343,6 +344,7 @@ class Filters:
     has_audio: bool | None = None
     min_duration_s: float | None = None
     max_duration_s: float | None = None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

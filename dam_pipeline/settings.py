@@ -47,6 +47,23 @@ class Settings(BaseSettings):
         description="Postgres for Dagster's runs and events; empty: SQLite under DAM_HOME.",
     )
 
+    vector_store: Literal["lancedb", "weaviate"] = Field(
+        "lancedb",
+        description="Where vectors and words are searched: files in DAM_HOME, or a Weaviate server.",
+    )
+    weaviate_url: str = Field(
+        "http://127.0.0.1:8080", description="Address of the Weaviate server."
+    )
+    weaviate_grpc_port: int = Field(50051, description="Port of that server's gRPC service.")
+    weaviate_api_key: str = Field(
+        "", repr=False, description="API key for that server; empty: none is sent."
+    )
+    weaviate_prefix: str = Field(
+        "Dam",
+        pattern=r"^[A-Z][A-Za-z0-9]*$",
+        description="Begins the names of this library's collections there; one for each library.",
+    )
+
     models_dir: Path | None = Field(
         None, description="Folder of model weights; empty: DAM_HOME/models."
     )
@@ -91,6 +108,11 @@ class Settings(BaseSettings):
     batch_files: int = Field(50, ge=1, description="Most files in one run.")
     batch_mb: int = Field(20_000, ge=1, description="Most original megabytes in one run.")
     group_files: int = Field(32, ge=1, description="Files that go through the models together.")
+    scratch_bytes: int = Field(
+        20_000_000_000,
+        ge=1,
+        description="Most bytes that copies of originals from S3 may take at once in a run.",
+    )
     lease_s: float = Field(900.0, gt=1, description="Seconds after which a silent lease expires.")
     max_attempts: int = Field(3, ge=1, description="Tries of a retryable failure.")
 

@@ -13,6 +13,7 @@ from dam_pipeline.samples.contents import SampleFile
 from dam_pipeline.samples.library import make_library
 from dam_pipeline.settings import Settings, load_settings
 from dam_pipeline_tests.processed import Library, processed_library
+from dam_pipeline_tests.weaviate_server import running_server
 
 # Two workers on two cores: one thread each is faster than two that wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -99,3 +100,10 @@ def library(
     found = processed_library(shared_folder, sample_library)
     found.enter(monkeypatch)
     return found
+
+
+@pytest.fixture(scope="session")
+def weaviate_server() -> Iterator[dict[str, str | int]]:
+    """Settings of a Weaviate server of our own; tests that ask are skipped where none is built."""
+    with running_server() as settings:
+        yield settings

@@ -23,7 +23,7 @@ from dam_pipeline_tests.processed import SAMPLES, Library, dam, dam_json, proces
 
 pytestmark = [pytest.mark.slow, pytest.mark.weights]
 
-INDEXES = ("lancedb", "graph", "dagster")
+INDEXES = ("lancedb", "graph", "segments", "dagster")
 
 
 @pytest.fixture(scope="module")
@@ -121,12 +121,17 @@ def test_a_damaged_file_is_named_and_passed_over(
     media_id = dam_json("show", "memo")["media_id"]
     folder = own.home / "derived" / media_id[:2] / media_id
     (folder / "media.json").write_text("{")
+    reel = dam_json("show", own.key("reel.mp4"))["media_id"]
+    table = own.home / "derived" / reel[:2] / reel / "clip_embeddings.parquet"
+    table.write_bytes(b"PAR1 damaged")
     forget_indexes(own)
     result = dam("rebuild", "--json")
     said = json.loads(result.stdout)
     assert result.exit_code == 3
     assert said["media"] == len(SAMPLES)
-    assert len(said["damaged"]) == 1
+    assert len(said["damaged"]) == 2
     assert str(folder / "media.json") in said["damaged"][0]
+    assert str(table) in said["damaged"][1]
+    assert "dam retry --stage clip_embeddings" in said["damaged"][1]
     with open_catalogue(own.home) as catalogue:
         assert catalogue.media([media_id]) == {}

@@ -112,6 +112,7 @@ def test_a_mistake_in_the_vocabulary_is_wrong_use(home: Path) -> None:
     result = dam("tag", "vocabulary", "--json")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "owl is below bird" in result.stderr.replace("\n", " ")
+    assert "red-circle" in tags(dam_json("show", "red-circle"))
 
 
 def test_thresholds_are_learnt_from_the_library_and_forgotten_again(home: Path) -> None:

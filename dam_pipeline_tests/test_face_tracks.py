@@ -76,7 +76,7 @@ def test_a_large_frontal_face_is_better_than_a_small_or_turned_one() -> None:
     aside = face_quality(Face((0.3, 0.3, 0.4, 0.4), 0.99, turned, axis(0, 4)), 600, 600)
     assert large == pytest.approx(0.99)
     assert small == pytest.approx(0.99 / 2)
-    assert aside == pytest.approx(0.99 * 0.2)
+    assert aside == pytest.approx(0.99 * 0.6)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from dam_pipeline.graph.edges import Edge
 from dam_pipeline.graph.near_duplicate import Prints, near_duplicates
 from dam_pipeline.graph.print_vectors import View, fitted, vectors_of
-from dam_pipeline.media.prints import _print
+from dam_pipeline.media.prints import print_of_photo
 from dam_pipeline.records import Print
 
 HOP_S = 0.5
@@ -82,8 +83,8 @@ def library(media: Mapping[str, Film | np.ndarray]) -> Prints:
         pictures = one if isinstance(one, list) else [one]
         hop_s = HOP_S if isinstance(one, list) else 0.0
         for at, picture in enumerate(pictures):
-            planes = cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb).astype(np.float32)
-            rows.append((number, _print(planes, at * hop_s, (at + 1) * hop_s, (0.0, 0.0))))
+            made = print_of_photo(picture)
+            rows.append((number, replace(made, start_s=at * hop_s, end_s=(at + 1) * hop_s)))
     return Prints(
         media_ids=names,
         is_photo=np.array([not isinstance(media[name], list) for name in names], bool),
@@ -127,7 +128,7 @@ def test_a_trimmed_copy_tells_where_it_comes_from(copy_first: bool) -> None:
 
 def test_a_copy_whose_prints_fall_between_ours_is_found_to_half_a_print() -> None:
     pictures = [one.astype(np.float32) for one in film(1)]
-    between = [((a + b) / 2).astype(np.uint8) for a, b in zip(pictures, pictures[1:], strict=False)]
+    between = [((a + b) / 2).astype(np.uint8) for a, b in pairwise(pictures)]
     (edge,) = edges(a=film(1), b=between)
     assert edge.evidence["offset_s"] == pytest.approx(-0.25, abs=0.1)
 
@@ -158,9 +159,16 @@ def test_a_logo_in_the_picture_does_not_hide_a_copy() -> None:
 
 
 def test_two_stretches_are_told_of_and_the_longer_one_is_the_edges() -> None:
-    (edge,) = edges(a=film(1)[:18] + film(3), b=film(4)[:6] + film(1)[:8] + film(5)[:5] + film(3)[:12])
+    (edge,) = edges(
+        a=film(1)[:18] + film(3), b=film(4)[:6] + film(1)[:8] + film(5)[:5] + film(3)[:12]
+    )
     first, second = edge.evidence["matches"]
-    assert times(edge) == (first["a_start_s"], first["a_end_s"], first["b_start_s"], first["b_end_s"])
+    assert times(edge) == (
+        first["a_start_s"],
+        first["a_end_s"],
+        first["b_start_s"],
+        first["b_end_s"],
+    )
     assert times(edge) == pytest.approx((9, 15, 9.5, 15.5), abs=0.6)
     assert second["a_start_s"] == pytest.approx(0, abs=0.3)
     assert second["b_start_s"] == pytest.approx(3, abs=0.3)
@@ -171,7 +179,9 @@ def test_two_stretches_are_told_of_and_the_longer_one_is_the_edges() -> None:
 def test_a_card_that_two_films_share_is_no_evidence(kind: str, at_end: bool) -> None:
     films = [film(seed, 12) for seed in (1, 2)]
     held = [card(kind)] * 8
-    assert not edges(**{n: (f + held if at_end else held + f) for n, f in zip("ab", films, strict=True)})
+    assert not edges(
+        **{n: (f + held if at_end else held + f) for n, f in zip("ab", films, strict=True)}
+    )
 
 
 def test_a_leader_of_bars_slate_and_black_is_no_evidence() -> None:
@@ -180,7 +190,9 @@ def test_a_leader_of_bars_slate_and_black_is_no_evidence() -> None:
 
 
 def test_a_logo_that_fades_in_is_no_evidence() -> None:
-    fade = [(card("logo") * (share / 8)).astype(np.uint8) for share in range(9)] + [card("logo")] * 2
+    fade = [(card("logo") * (share / 8)).astype(np.uint8) for share in range(9)] + [
+        card("logo")
+    ] * 2
     assert not edges(a=fade + film(1), b=fade + film(2))
 
 
@@ -188,20 +200,23 @@ def test_a_rich_still_that_two_films_share_is_no_evidence() -> None:
     assert not edges(a=[texture(9)] * 6 + film(1), b=[texture(9)] * 6 + film(2))
 
 
-def test_two_takes_of_one_place_are_no_copies() -> None:
-    def take(seed: int) -> Film:
-        random, pictures = np.random.default_rng(seed), []
-        at, by = random.uniform(20, 80, 2), random.uniform(-6, 6, 2)
-        for _ in range(24):
-            at = at + by
-            by = np.where((at < 10) | (at > 98), -by, by) + random.normal(0, 1, 2)
-            picture = texture(7)
-            cv2.circle(picture, (int(at[0] * 1.7), int(at[1])), 14, (230, 230, 40), -1)
-            pictures.append(picture)
-        return pictures
+def take(seed: int, prints: int = 24) -> Film:
+    """Something moves through a place that is the same in all takes."""
+    random, pictures = np.random.default_rng(seed), []
+    at, by = random.uniform(20, 80, 2), random.uniform(-6, 6, 2)
+    for _ in range(prints):
+        at = at + by
+        by = np.where((at < 10) | (at > 98), -by, by) + random.normal(0, 1, 2)
+        picture = texture(7)
+        cv2.circle(picture, (int(at[0] * 1.7), int(at[1])), 14, (230, 230, 40), -1)
+        pictures.append(picture)
+    return pictures
 
-    assert not edges(a=take(1), b=take(2), c=take(3))
-    assert len(edges(a=take(1), b=noisy(take(1)))) == 1
+
+@pytest.mark.parametrize("prints", [5, 24])
+def test_two_takes_of_one_place_are_no_copies(prints: int) -> None:
+    assert not edges(a=take(1, prints), b=take(2, prints), c=take(3, prints))
+    assert len(edges(a=take(1, prints), b=noisy(take(1, prints)))) == 1
 
 
 def test_a_film_of_one_rich_still_matches_its_copy_and_a_film_of_one_card_does_not() -> None:
@@ -241,16 +256,16 @@ def test_a_film_that_shows_a_photograph_matches_where_it_shows_it() -> None:
 
 def test_media_added_step_by_step_get_the_edges_of_one_look_at_all() -> None:
     media: dict[str, Film | np.ndarray] = {}
-    for seed in range(6):
+    for seed in range(4):
         media |= {
             f"{seed}": film(seed),
-            f"{5 - seed}-copy": noisy(film(seed)),
+            f"{3 - seed}-copy": noisy(film(seed)),
             f"{seed}-trim": film(seed)[5:17],
             f"{3 * seed % 7}-mirror-{seed}": [one[:, ::-1] for one in film(seed)],
             f"{seed}-photo": film(seed)[3],
         }
     whole = list(near_duplicates(library(media)))
-    assert len(whole) >= 36
+    assert len(whole) >= 24
     names = sorted(media, key=lambda name: name[::-1])
     steps: list[Edge] = []
     for start in range(0, len(names), 4):

@@ -1,5 +1,7 @@
 """Same-face edges: best match, times, boxes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,3 +52,10 @@ def test_only_pairs_with_a_new_media_are_looked_at_when_told_which_are_new() -> 
     assert len(list(same_face(found, FACES))) == 3
     edges = list(same_face(found, FACES, np.array([False, False, True])))
     assert [(edge.a_media, edge.b_media) for edge in edges] == [("m0", "m2"), ("m1", "m2")]
+
+
+def test_a_face_that_is_too_small_to_tell_is_no_evidence() -> None:
+    found = faces([0, 1, 2], [axis(0, 4), axis(0, 4), axis(0, 4)])
+    edges = list(same_face(replace(found, quality=np.array([0.9, 0.2, 0.3])), FACES))
+    assert [(edge.a_media, edge.b_media) for edge in edges] == [("m0", "m2")]
+    assert edges[0].b_start_s == 20

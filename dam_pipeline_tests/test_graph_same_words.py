@@ -14,7 +14,7 @@ from dam_pipeline.graph.edges import Edge
 from dam_pipeline.graph.same_words import same_words
 from dam_pipeline.graph.speech import normalised, speech_of
 from dam_pipeline.records import Json
-from dam_pipeline.stores.segments import Rows
+from dam_pipeline.stores.segment_files import Rows
 
 SPEECH = "we choose to go to the moon in this decade and do the other things"
 

@@ -39,14 +39,16 @@ ASSET_GRAPH = {
     "tags": ("L1_shots", {"keyframes", "clip_embeddings"}),
     "face_embeddings": ("L1_shots", {"keyframes"}),
     "transcript": ("L1_shots", {"probe"}),
+    "sentence_embeddings": ("L1_shots", {"transcript"}),
     "scenes": (
         "L2_scenes",
         {"probe", "shots", "keyframes", "clip_embeddings", "tags", "face_embeddings", "transcript"},
     ),
     "search_index": (
         "L2_scenes",
-        {"probe", "clip_embeddings", "face_embeddings", "transcript"},
+        {"probe", "clip_embeddings", "face_embeddings", "transcript", "sentence_embeddings"},
     ),
+    "fingerprints": ("L1_shots", {"probe", "shots"}),
     "media_graph": (
         "L3_library",
         {

@@ -5,15 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from dam_pipeline.media.candidates import THUMB_PX, Candidate, calm, changed_share, quality
 from dam_pipeline.media.keyframes import (
-    THUMB_PX,
-    Candidate,
     KeyframeChooser,
     Pick,
     Rules,
-    changed_share,
     choose_hero,
-    quality,
 )
 from dam_pipeline.records import Boundary, Shot
 
@@ -182,3 +179,51 @@ def test_the_hero_is_sharp_well_exposed_and_from_the_longest_shot():
     index, why = choose_hero(picks, shots)
     assert index == 2
     assert why == "hero: sharpness 280, exposure 0.50, 5.0 s from a cut, in a shot of 10.0 s"
+
+
+def test_a_blink_is_less_calm_than_the_moments_around_it():
+    open_eyes = np.full((36, 64), 120, np.uint8)
+    open_eyes[12:14, 20:24] = open_eyes[12:14, 32:36] = 240
+    closed_eyes = np.full((36, 64), 120, np.uint8)
+    around = [open_eyes, closed_eyes, closed_eyes, open_eyes, open_eyes]
+    assert calm(around, open_eyes) == 1.0
+    assert calm(around, closed_eyes) < 0.5
+
+
+def test_a_calm_moment_is_taken_before_a_sharper_blink():
+    moments = [np.full((36, 64), 120, np.uint8) for _ in range(9)]
+    moments[4][12:15, 20:30] = 20
+    kept = []
+    chooser = KeyframeChooser(Rules(), lambda c, p: kept.append(c.time_s))
+    for index, moment in enumerate(moments):
+        sharpness = 300.0 if index == 4 else 100.0
+        chooser.offer(Candidate(index * STEP_S, thumb(), sharpness, 0.5, 0.2, moment=moment))
+    chooser.settle(9 * STEP_S)
+    chooser.finish(9 * STEP_S)
+    assert kept
+    assert 4 * STEP_S not in kept
+
+
+def test_a_small_thing_in_a_still_picture_earns_a_keyframe_and_in_a_restless_one_does_not():
+    def visited(t: float) -> np.ndarray:
+        return with_square(5, level=190) if 20.0 <= t < 30.0 else thumb()
+
+    def swaying(t: float) -> np.ndarray:
+        picture = visited(t)
+        picture[20:25, 20:25] += np.uint8(14 * (round(t / STEP_S) % 2))
+        return picture
+
+    starts = [round(pick.start_s) for pick in Run(60.0, look=visited).picks]
+    assert 20 in starts
+    restless = Run(60.0, look=swaying)
+    assert not any("sixteenth" in pick.why for pick in restless.picks)
+
+
+def test_something_that_moves_slowly_through_a_short_shot_earns_two_keyframes_at_most():
+    def moving(t: float) -> np.ndarray:
+        picture = thumb()
+        left = int(t * 6)
+        picture[8:22, left : left + 12] = 220
+        return picture
+
+    assert len(Run(3.0, look=moving).picks) <= 2

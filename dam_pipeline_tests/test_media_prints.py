@@ -132,5 +132,8 @@ def test_prints_made_again_without_the_shots_are_the_same(tools: Toolbox, tmp_pa
     row = tools.catalogue.states.of([media.media_id])[media.media_id]["fingerprints"]
     tools.catalogue.states.record([replace(row, code_version="0.an-older.one")])
     run_stages(tools, [media.media_id], ("fingerprints",), "run-2")
-    assert tools.catalogue.states.of([media.media_id])[media.media_id]["fingerprints"].run_id == "run-2"
+    assert (
+        tools.catalogue.states.of([media.media_id])[media.media_id]["fingerprints"].run_id
+        == "run-2"
+    )
     assert tools.derived.table(media.media_id, "fingerprints").equals(before)

@@ -9,12 +9,21 @@ from PIL import Image
 
 from dam_pipeline.catalogue.catalogue import open_catalogue
 from dam_pipeline.errors import ConfigurationError, UnreadableMedia, WeightsMissing
-from dam_pipeline.records import Filters, MediaKind, ModelRef, Space
+from dam_pipeline.records import Filters, MediaKind, ModelRef, Space, State, StoredOutcome
 from dam_pipeline.search.asking import Models
 from dam_pipeline.search.index_rows import index_media
 from dam_pipeline.search.query import Library, SearchResult, search
 from dam_pipeline.stores.vectors import WORDS, open_vector_store
-from dam_pipeline_tests.handmade import FACES, MEANINGS, PICTURES, Clip, Handmade, axis, between
+from dam_pipeline_tests.handmade import (
+    FACES,
+    MEANINGS,
+    PICTURES,
+    PROVENANCE,
+    Clip,
+    Handmade,
+    axis,
+    between,
+)
 
 WORDS_KNOWN = {"red": 0, "blue": 1, "green": 2}
 
@@ -65,6 +74,14 @@ class Home(Handmade):
         models = Models(no_faces, lambda: self.sentences)
         library = Library(self.settings, self.catalogue, self.derived, self.store, models)
         return search(library, *args, **kwargs)
+
+    def tag(self, name: str, terms: dict[str, float], colours: dict[str, float]) -> None:
+        """Write the tags of a file as their stage does."""
+        found = {"terms": terms, "colours": colours}
+        outcome = StoredOutcome(
+            Clip(name).media_id, "tags", State.DONE, "", False, 0, found, 0, "v", PROVENANCE
+        )
+        self.derived.write_outcome(outcome, None)
 
     def names(self, *args, **kwargs) -> list[str]:
         """First names of the hits' files, best first."""
@@ -243,6 +260,17 @@ def test_a_filter_reaches_past_nearer_media_that_it_excludes(home: Home) -> None
     assert home.names("red", filters=Filters(camera="B"), limit=1) == ["b.mp4"]
 
 
+def test_a_tag_leaves_the_files_that_carry_it(home: Home) -> None:
+    red = [(0, 5, axis(0))]
+    home.index(Clip("tagged.mp4", red), bare := Clip("bare.mp4", red))
+    home.tag("tagged.mp4", {"falcon": 0.9}, {"blue": 0.4})
+    home.tag(bare.name, {}, {"blue": 0.3})
+    assert home.names("red", filters=Filters(tags=("falcon",))) == ["tagged.mp4"]
+    assert set(home.names("red", filters=Filters(tags=("blue",)))) == {"tagged.mp4", "bare.mp4"}
+    assert home.names("red", filters=Filters(tags=("blue", "falcon"))) == ["tagged.mp4"]
+    assert home.names("red", filters=Filters(tags=("elephant",))) == []
+
+
 def test_superseded_media_never_appear(home: Home) -> None:
     old, new = Clip("v1.mp4", [(0, 5, axis(0))]), Clip("v2.mp4", [(0, 5, between(0, 4, 0.9))])
     home.index(old, new)
@@ -381,7 +409,7 @@ def test_indexing_counts_rows_by_stage_for_each_media(home: Home) -> None:
     ids = home.add(clip, Clip("nothing.mp4"))
     counts = index_media(home.store, home.derived, ids)
     assert list(counts[ids[0]].values()) == [1, 2, 0, 1]
-    assert list(counts[ids[1]].values()) == [0, 0, 0]
+    assert list(counts[ids[1]].values()) == [0, 0, 0, 0]
 
 
 def test_speech_is_found_by_what_it_means(home: Home) -> None:

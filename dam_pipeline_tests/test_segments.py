@@ -14,7 +14,8 @@ from dam_pipeline import schemas
 from dam_pipeline.catalogue.catalogue import open_catalogue
 from dam_pipeline.records import State
 from dam_pipeline.stores import segments as module
-from dam_pipeline.stores.segments import SegmentedFiles, Segments, StageSegments
+from dam_pipeline.stores.segment_files import StageSegments
+from dam_pipeline.stores.segments import SegmentedFiles, Segments
 from dam_pipeline_tests.handmade import PICTURES, Clip, Handmade, axis
 
 STAGE = "clip_embeddings"
@@ -181,7 +182,7 @@ def _refresh_until_killed(home: Path) -> None:
     def die(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    module._write_index = die
+    module.write_index = die
     with open_catalogue(home) as catalogue:
         refreshed(Handmade(home, catalogue))
 

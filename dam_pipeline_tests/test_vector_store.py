@@ -240,7 +240,9 @@ def test_a_phrase_is_found_among_many_that_hold_only_its_stems(store: VectorStor
     assert heard(store, '"foxes run"') == {("a", 30)}
 
 
-@pytest.mark.parametrize("query", ['""', '"', '" "', "", "   ", "!?", "'", '"; DROP TABLE words; --', "*", "🎬"])
+@pytest.mark.parametrize(
+    "query", ['""', '"', '" "', "", "   ", "!?", "'", '"; DROP TABLE words; --', "*", "🎬"]
+)
 def test_odd_queries_find_nothing_and_break_nothing(store: VectorStore, query: str) -> None:
     store.put_words(["a"], words("a", "plain words"))
     assert heard(store, query) == set()

@@ -77,7 +77,8 @@ def labelled(folder: Path) -> tuple[list[Path], list[Pair]]:
 
 
 def _told_pairs(folder: Path, paths: Sequence[Path]) -> Iterator[Pair]:
-    numbers = {path.relative_to(folder).as_posix(): number for number, path in enumerate(paths)}
+    numbers = {path.name: number for number, path in enumerate(paths)}
+    numbers |= {path.relative_to(folder).as_posix(): number for number, path in enumerate(paths)}
     with (folder / "pairs.csv").open(newline="") as file:
         for a, b, same, *_ in csv.reader(file):
             if a in numbers and b in numbers:

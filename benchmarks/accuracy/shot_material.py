@@ -97,7 +97,7 @@ def _drawing(random: np.random.Generator, size: tuple[int, int], family: int) ->
         elif shape == 1:
             cv2.circle(picture, (x, y), reach // 2, colour, -1)
         else:
-            corners = random.integers(-reach, reach, (3, 2)) + (x, y)
+            corners = random.integers(-reach, reach, (3, 2)) + np.array([x, y])
             cv2.fillPoly(picture, [corners.astype(np.int32)], colour)
     return picture
 
@@ -171,9 +171,11 @@ class Shot:
         return self._crop(x, y, zoom)
 
     def _blurred(self, x: float, y: float, share: float) -> Picture:
+        side = 1 if self.move(0.0)[0] < 0.5 else -1
+
         def eased(s: float) -> float:
             s = min(1.0, max(0.0, s))
-            return (x + self.strength * s * s * (3 - 2 * s)) if x < 0.5 else x - self.strength * s
+            return x + side * self.strength * s * s * (3 - 2 * s)
 
         if not 0 < share < 1:
             return self._crop(eased(share), y, 1.0)
@@ -237,7 +239,7 @@ def _shot(random: np.random.Generator, size: tuple[int, int], family: int, dark:
         world_of(random, size, family),
         size,
         _move(random, kind),
-        light=float(random.uniform(0.12, 0.25)) if dark else 1.0,
+        light=float(random.uniform(0.15, 0.3)) if dark else 1.0,
         seed=int(random.integers(0, 1 << 30)),
     )
 
@@ -286,7 +288,10 @@ class Programme:
         starts = np.concatenate([[0.0], np.cumsum(self.lengths_s)])
         index = int(np.searchsorted(starts, time_s + 1e-9, side="right")) - 1
         index = min(max(index, 0), len(self.shots) - 1)
-        for other, (kind, lasts_s) in ((index, self._join(index)), (index + 1, self._join(index + 1))):
+        for other, (kind, lasts_s) in (
+            (index, self._join(index)),
+            (index + 1, self._join(index + 1)),
+        ):
             boundary_s = float(starts[other]) if other < len(starts) else np.inf
             if lasts_s and abs(time_s - boundary_s) < lasts_s / 2:
                 share = (time_s - boundary_s) / lasts_s + 0.5
@@ -338,7 +343,7 @@ def make_programme(seed: int, form: Form) -> Programme:
         if random.random() < 0.6:
             family = int(random.integers(0, 60))
         shot = _shot(random, form.size, family, dark)
-        shot.grain = grain
+        shot.grain = grain * (0.5 if dark else 1.0)
         kind = "cut"
         if index and random.random() < 0.4:
             kind = str(random.choice(["dissolve", "dissolve", "fade_black", "fade_white"]))
@@ -370,7 +375,9 @@ def write_programme(path: Path, programme: Programme, form: Form, seed: int) -> 
     """Encode the programme; returns its truth, the cuts on the times of written frames."""
     times_s, frame_s = _times(sum(programme.lengths_s), form, seed)
     truth = programme.truth(frame_s)
-    truth.cuts_s = [min((t for t in times_s if t >= cut - 1e-6), default=cut) for cut in truth.cuts_s]
+    truth.cuts_s = [
+        min((t for t in times_s if t >= cut - 1e-6), default=cut) for cut in truth.cuts_s
+    ]
     if form.rate == "60i":
         pictures: Iterator[Picture] = (
             _woven(programme.picture(t), programme.picture(t + frame_s / 2)) for t in times_s

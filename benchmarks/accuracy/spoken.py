@@ -177,8 +177,8 @@ class Spoken:
 def sentence(speaker: Speaker, random: np.random.Generator, language: str) -> Spoken:
     """A sentence of a language by a voice and at a pace of chance."""
     text = str(random.choice(SENTENCES[language]))
-    voice, pace = str(random.choice(VOICES[language])), int(random.integers(130, 170))
-    return speaker.speak(text, language, voice, pace, int(random.integers(35, 75)))
+    voice, pace = str(random.choice(VOICES[language])), int(random.integers(120, 150))
+    return speaker.speak(text, language, voice, pace, int(random.integers(42, 62)))
 
 
 def programme(

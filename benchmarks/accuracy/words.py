@@ -27,8 +27,8 @@ from dam_pipeline.settings import Settings, load_settings
 
 WITHIN_S = 0.3
 HELD_OUT_SEED = 500
-LENGTH_S = 150.0
-SILENT_S = 45.0
+LENGTH_S = 100.0
+SILENT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)

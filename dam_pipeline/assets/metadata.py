@@ -22,12 +22,18 @@ SHOWN_COLUMNS = {
     "keyframes": ("time_s", "start_s", "end_s", "why"),
     "face_embeddings": ("time_s", "track", "confidence"),
     "transcript": ("start_s", "end_s", "text"),
+    "sentence_embeddings": ("start_s", "end_s", "text"),
     "tags": ("tag", "score", "start_s", "end_s"),
     "scenes": ("start_s", "end_s", "tags", "faces", "words"),
 }
 """Stages whose first rows are shown, and the columns that say something to a person."""
 
-COUNTED = {"clip_embeddings": "vectors", "face_embeddings": "faces", "transcript": "segments"}
+COUNTED = {
+    "clip_embeddings": "vectors",
+    "face_embeddings": "faces",
+    "transcript": "segments",
+    "sentence_embeddings": "sentences",
+}
 """What the rows of a stage are, where its name does not say it."""
 
 SCORED = ("terms", "colours")

@@ -13,9 +13,14 @@ from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.identity import uri_to_path
 from dam_pipeline.records import Media
 from dam_pipeline.settings import Settings
-from dam_pipeline.sources.content import Content, read_content, whole_sha256
-from dam_pipeline.sources.folder import list_place
+from dam_pipeline.sources.content import Content
 from dam_pipeline.sources.listing import Listed, Listing, SkipCounts
+from dam_pipeline.sources.originals import (
+    is_remote,
+    list_originals,
+    read_content,
+    whole_sha256,
+)
 from dam_pipeline.sources.scan import LookState, Pending, Rules, is_old_enough
 from dam_pipeline.stores.derived import DerivedFiles
 
@@ -60,17 +65,17 @@ def discover(
     settings: Settings,
     on_progress: OnProgress | None = None,
 ) -> Discovery:
-    """Register what is at `paths` (folders or files) now, and say what was found.
+    """Register what is at `paths` (folders, files, remote addresses) now, and say what was found.
 
     `on_progress(done, total, address)` is called for each file that is read. Files written in the
     last moment are looked at again after a second and taken if they are as they were. Losses that
     the guard of the sources would refuse are left alone, with a note. Raises ConfigurationError for
-    a path that does not exist or lies in DAM_HOME.
+    a path that does not exist or lies in DAM_HOME, SourceUnavailable for an address out of reach.
     """
     given = _Given()
     reader = _ProgressReader(settings.sensor_step_files, on_progress)
     for root in _roots(paths, settings.home):
-        listing = list_place(root, settings.exclude, settings.home)
+        listing = list_originals(root, settings.exclude, settings.home)
         if listing.problem:
             raise ConfigurationError(f"{listing.problem}. Give a path that can be read.")
         _register_all(listing, catalogue, derived, settings, reader, given)
@@ -148,8 +153,9 @@ class _ProgressReader:
 
 
 def _roots(paths: Sequence[str | Path], home: Path) -> list[str]:
-    """The given paths made absolute, without those that lie in another one."""
-    absolute = sorted({os.path.abspath(path) for path in paths})
+    """The given paths made absolute, and addresses, without those that lie in another one."""
+    remote = sorted({str(path).rstrip("/") for path in paths if is_remote(str(path))})
+    absolute = sorted({os.path.abspath(path) for path in paths if not is_remote(str(path))})
     for path in absolute:
         if not os.path.exists(path):
             raise ConfigurationError(f"There is no {path}. Give a file or a folder that exists.")
@@ -157,7 +163,8 @@ def _roots(paths: Sequence[str | Path], home: Path) -> list[str]:
             raise ConfigurationError(
                 f"{path} lies in DAM_HOME, which holds what the pipeline writes. Give originals."
             )
-    return [p for p in absolute if not any(p != top and _is_in(p, top) for top in absolute)]
+    roots = (*absolute, *remote)
+    return [p for p in roots if not any(p != top and _is_in(p, top) for top in roots)]
 
 
 def _is_in(path: str, folder: str) -> bool:
@@ -183,16 +190,27 @@ def _register_all(
             break
     given.waiting.extend(file.uri for file in decision.waiting)
     if doubt:
-        given.notes.append(
-            f"What is missing in {uri_to_path(listing.root)} was left as it is: {doubt}. If it is "
-            "gone for good, add the folder with `dam source add` and say `dam source accept NAME`."
-        )
+        given.notes.append(_left_as_it_is(listing.root, doubt))
+
+
+def _left_as_it_is(root: str, doubt: str) -> str:
+    if is_remote(root):
+        return f"What is missing in {root} was left as it is: {doubt}."
+    return (
+        f"What is missing in {uri_to_path(root)} was left as it is: {doubt}. If it is gone for good, "
+        "add the folder with `dam source add` and say `dam source accept NAME`."
+    )
 
 
 def _settled_now(listing: Listing, settle_s: float) -> dict[str, Pending]:
     """All listed files but those that still change; waits a moment for those written just now."""
     now_s = time.time()
-    young = [f for f in listing.files if not is_old_enough(f.mtime_ns, now_s, settle_s)]
+    # An object appears whole or not at all.
+    young = [
+        file
+        for file in listing.files
+        if not is_remote(file.uri) and not is_old_enough(file.mtime_ns, now_s, settle_s)
+    ]
     if young:
         time.sleep(min(settle_s, RESTAT_S))
     changing = {file.uri for file in young if not _is_as_listed(file)}

@@ -32,6 +32,7 @@ _HEADINGS = {
     "clip_embeddings": "clip",
     "face_embeddings": "face",
     "transcript": "words",
+    "sentence_embeddings": "mean",
     "scenes": "scene",
     "search_index": "index",
 }

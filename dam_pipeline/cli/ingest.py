@@ -1,7 +1,6 @@
 """`dam ingest`: find media and process them now."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
 
 @command
 def run(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files or folders.")],
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH", help="Files, folders, s3://bucket/folder.")
+    ],
     as_json: AsJson = False,
 ) -> int:
     """Find all media below the paths and process what is new, changed or unfinished.
@@ -26,7 +27,7 @@ def run(
     Runs in the foreground, on the instance that `dam ui` shows. Originals are only read. Exit code
     3 when some file under the paths has failed or is blocked, now or from before.
 
-    Examples: dam ingest /media/tapes · dam ingest a.mov b.jpg --json
+    Examples: dam ingest /media/tapes · dam ingest a.mov b.jpg --json · dam ingest s3://rushes/2026
     """
     from dam_pipeline.catalogue.discovery import discover
     from dam_pipeline.cli.listing import list_media
@@ -48,14 +49,14 @@ def run(
                 settings,
                 lambda done, _total, uri: tell(done, display_name(uri)),
             )
-        media = media_below(tools.catalogue, [str(path) for path in paths])
+        media = media_below(tools.catalogue, paths, may_be_unknown=True)
         due = [
             one.media
             for one in list_media(tools, media)
             if due_stages(one.rows, one.verdicts, settings.max_attempts)
         ]
         run_ids = process(settings, due, found=found)
-        listings = list_media(tools, media_below(tools.catalogue, [str(path) for path in paths]))
+        listings = list_media(tools, media_below(tools.catalogue, paths, may_be_unknown=True))
     return _report(found, listings, run_ids, as_json)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dam_pipeline.stages.work import Toolbox
     from dam_pipeline.stores.derived import DerivedFiles
 
-INDEXED_AT_ONCE = 200
+INDEXED_AT_ONCE = 20_000  # rows: each write takes a pass over what is there already
 
 
 @command
@@ -42,7 +42,7 @@ def run(as_json: AsJson = False) -> int:
             "locations": rebuilt.locations,
             "states": rebuilt.states,
             **_dagster(tools, instance),
-            "indexed": _index(tools),
+            "indexed": _index(tools, rebuilt.damaged),
             "graph_run_id": _graph(tools, instance),
             "damaged": rebuilt.damaged,
         }
@@ -79,16 +79,28 @@ def _dagster(tools: "Toolbox", instance: "dg.DagsterInstance") -> dict[str, int]
     return {"partitions": partitions, "materializations": len(unheard)}
 
 
-def _index(tools: "Toolbox") -> int:
-    """Put every media's rows into the vector store, take out what is no media; gives how many."""
-    from dam_pipeline.search.index_rows import index_media
+def _index(tools: "Toolbox", damaged: list[str]) -> int:
+    """Put every media's rows into the vector store, take out what is no media; gives how many.
+
+    Tables that cannot be read are passed over and added to `damaged`.
+    """
+    from dam_pipeline.errors import SchemaMismatch
+    from dam_pipeline.search.index_rows import IndexRows, collect, put
 
     ids = [one.media_id for one in tools.catalogue.all_media(superseded=True)]
     store, files = tools.store, _segmented(tools)
     with bar("search index", len(ids)) as tell:
-        for start in range(0, len(ids), INDEXED_AT_ONCE):
-            index_media(store, files, ids[start : start + INDEXED_AT_ONCE])
-            tell(min(start + INDEXED_AT_ONCE, len(ids)), "")
+        rows, group, count = IndexRows(), list[str](), 0
+        for number, media_id in enumerate(ids, 1):
+            try:
+                count += sum(collect(rows, files, media_id).values())
+            except SchemaMismatch as error:
+                damaged.append(str(error))
+            group.append(media_id)
+            if count >= INDEXED_AT_ONCE or number == len(ids):
+                put(store, group, rows)
+                rows, group, count = IndexRows(), [], 0
+                tell(number, "")
     strangers = set[str]().union(*(store.media_in(space) for space in store.spaces())) - set(ids)
     if strangers:
         store.remove(strangers)

@@ -43,7 +43,9 @@ DERIVED: dict[str, pa.Schema] = {
     "keyframes": schemas.KEYFRAMES,
     "clip_embeddings": schemas.clip_embeddings(DIMENSION),
     "face_embeddings": schemas.face_embeddings(DIMENSION),
+    "tags": schemas.TAGS,
     "transcript": schemas.TRANSCRIPT,
+    "sentence_embeddings": schemas.sentence_embeddings(DIMENSION),
     "scenes": schemas.SCENES,
 }
 

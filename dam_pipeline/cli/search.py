@@ -42,13 +42,18 @@ def run(
     max_duration: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="At most this long.")
     ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(help="Only files with this tag; may be repeated: all of them."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Find moments by a text, a picture, or both: in pictures and in what is said.
+    """Find moments by a text, a picture, or both: in pictures, in what is said and what it means.
 
+    Words match in all their forms; what stands in double quotes is found in just these words.
     Dates are as in 2026, 2026-11 or 2026-11-21. What is not there gives no hits.
 
-    Examples: dam search "red circle" · dam search --image a.jpg --kind video --after 2026
+    Examples: dam search "red circle" · dam search '"before the storm"' --kind video --after 2026
     """
     if text is None and image is None:
         raise ConfigurationError("Nothing to search for: give a TEXT, --image FILE, or both.")
@@ -63,6 +68,7 @@ def run(
         has_audio=has_audio,
         min_duration_s=min_duration,
         max_duration_s=max_duration,
+        tags=tuple(tag or ()),
     )
     return _search(text, image, filters, limit, as_json)
 
@@ -96,7 +102,9 @@ def _search(
 
 
 def _why(hit: "Hit") -> str:
-    words = next((f"says “{one.text.strip()}”" for one in hit.evidence if one.text), "")
+    said = next((one for one in hit.evidence if one.text), None)
+    verb = "means" if said and said.kind == "meaning" else "says"
+    words = f"{verb} “{said.text.strip()}”" if said and said.text else ""
     picture = next((one for one in hit.evidence if one.kind == "picture"), None)
     shows = f"{picture.query} {picture.score:.2f}" if picture else ""
     return ", ".join(filter(None, (words, shows)))

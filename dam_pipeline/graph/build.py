@@ -230,6 +230,7 @@ class _Builder:
         stale = self._stale(kind.name)
         if not stale:
             return
+        self.changed |= stale
         if kind.kept:
             stale |= db.bereft_media(connection, kind.name, stale, kind.kept)
         db.forget_edges(connection, kind.name, stale)

@@ -59,7 +59,8 @@ def telling_terms(
 ) -> list[str]:
     """The terms that tell these media from all others: their share × log(total ÷ holders), best first.
 
-    A term that every file of the library has tells nothing, unless it is all there is.
+    A term that every file of the library has tells nothing, unless it is all there is. Of equal ones
+    the longest is best: short words are everybody's.
     """
     inside = Counter(term for one in members for term in set(terms.get(one, ())))
     scored = {
@@ -67,7 +68,7 @@ def telling_terms(
         for term, count in inside.items()
         if count >= max(LEAST_SHARE * len(members), min(2, len(members)))
     }
-    return sorted(scored, key=lambda term: (-round(scored[term], 9), term))[:TERMS_KEPT]
+    return sorted(scored, key=lambda term: (-round(scored[term], 9), -len(term), term))[:TERMS_KEPT]
 
 
 def _memberships(connection: Any) -> tuple[list[list[str]], list[list[str]]]:

@@ -12,7 +12,7 @@ from dam_pipeline.graph.edges import LOOKS_LIKE, NEAR_DUPLICATE, SAME_FACE, Edge
 from dam_pipeline.graph.loading import Library, boxes_of, bytes_of, floats_of, vectors_of
 from dam_pipeline.graph.pairs import PAIRS_KEPT
 from dam_pipeline.records import Json, MediaKind, Space
-from dam_pipeline.stores.segments import Rows
+from dam_pipeline.stores.segment_files import Rows
 
 CLIP_STAGE = "clip_embeddings"
 FACE_STAGE = "face_embeddings"

@@ -13,7 +13,8 @@ from dam_pipeline.catalogue.catalogue import Catalogue
 from dam_pipeline.graph.tables import MEDIA
 from dam_pipeline.records import Json, Media, Space
 from dam_pipeline.stores.derived import DerivedFiles
-from dam_pipeline.stores.segments import Rows, SegmentedFiles, Segments, StageSegments
+from dam_pipeline.stores.segment_files import Rows, StageSegments
+from dam_pipeline.stores.segments import SegmentedFiles, Segments
 
 
 class Library:

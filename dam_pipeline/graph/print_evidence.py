@@ -19,6 +19,8 @@ SURE_ALIKE = 0.93  # mean likeness of pictures that lets movement be as far apar
 FAIR_MOVE = 0.75
 COVERED_SHARE = 0.85  # of one media: then it is enough that likeness and movement come to
 COVERED_SUM = 1.65
+MOST_MOVING = 0.25  # share of the prints of what is called a still
+LEAST_MOVES = 2  # in a media so short that there are no more
 FADE = 0.95  # cosine of a change with the picture itself: it grows brighter or darker, no more
 SAME_STILL = 0.85  # cosine of two prints without movement
 LEAST_STILLS = 3  # pictures in the same order, where nothing moves
@@ -49,10 +51,15 @@ class Judgement:
             return False
         if _in_long_runs(self._agreed) >= LEAST_PRINTS:
             return self._is_one_movement(max(shares))
+        if max(shares) >= COVERED_SHARE and agreed >= LEAST_MOVES:
+            return self._movement >= SURE_MOVE and float(self._alike.mean()) >= SURE_ALIKE
         if max(shares) < WHOLE_SHARE:
             return False
         stills = self._stills()
-        is_whole_still = stills >= 1 and min(shares) >= WHOLE_SHARE and detail >= LEAST_DETAIL
+        is_still = agreed + apart <= MOST_MOVING * len(self._alike)
+        is_whole_still = (
+            is_still and stills >= 1 and min(shares) >= WHOLE_SHARE and detail >= LEAST_DETAIL
+        )
         return stills >= LEAST_STILLS or self._drifts_alike() or is_whole_still
 
     def _is_one_movement(self, share: float) -> bool:

@@ -25,7 +25,7 @@ from dam_pipeline.graph.print_vectors import (
 CELLS_AT_ONCE = 2_000_000  # of the table of all prints by all prints
 MOST_STRETCHES = 4  # of one pair of media
 FITS_WELL = 0.97  # median likeness at which a window is left as it is
-LEAST_SCORE = 0.8  # of a run along a diagonal
+LEAST_SCORE = 0.2  # of a print, for the shortest run along a diagonal
 LEAST_CHROMA = 1.5  # mean distance from grey: less is no colour
 CHROMA_APART = 16.0  # mean difference of colour, of 255
 TO_THE_END_S = 0.8  # a stretch that comes so near to an end of its media reaches it
@@ -113,19 +113,20 @@ class _Pair:
     def stretches(self) -> Iterator[Match]:
         """Stretches found one after the other, each print of `outer` in one at most."""
         rows = max(64, CELLS_AT_ONCE // len(self._luma))
+        least = min(LEAST_PRINTS, len(self._pictures), len(self._luma))
         is_fitted = False
         for begin in range(0, len(self._pictures), rows):
             piece = slice(begin, begin + rows)
             tables = self._tables(piece)
             for _ in range(MOST_STRETCHES):
-                run = _best_run(tables)
+                run = _best_run(tables, least)
                 if run is None:
                     break
                 if not is_fitted:
                     is_fitted = True
                     if self._fit(begin + run[0], *run[1:]):
                         tables = self._tables(piece)
-                        run = _best_run(tables) or run
+                        run = _best_run(tables, least) or run
                 first, length, at = run
                 for table in tables.values():
                     table[first : first + length] = -1.0
@@ -160,16 +161,17 @@ class _Pair:
     def _judged(self, first: int, length: int, at: float) -> Match | None:
         """The run as a match, if it is evidence."""
         rows = slice(first, first + length)
-        mine = self._pictures[rows], self._moves[rows]
+        pictures, moves = self._pictures[rows], self._moves[rows]
         best, phase = -np.inf, 0.0
         for shift in HOP_PHASES.tolist():
             places = at + shift + np.arange(-1, length + 1)
             around = self._inner_vectors(places)
-            theirs = around[1:-1], _changes(around)[1:-1]
+            both = self._with_neighbours(rows, places[1:-1])[:, None]
+            mine = pictures, moves * both
+            theirs = around[1:-1], _changes(around)[1:-1] * both
             score = float(_score_rows(mine, theirs).sum())
             if score > best:
-                best, phase, found = score, shift, theirs
-        judgement = Judgement(mine, found)
+                best, phase, found = score, shift, Judgement(mine, theirs)
         places = at + phase + np.arange(length)
         near = np.clip(np.rint(places).astype(int), 0, len(self._luma) - 1)
         spans = self._spans(rows, places)
@@ -178,14 +180,21 @@ class _Pair:
             for span, side in zip(spans[:2], (self.outer, self.inner), strict=True)
         ]
         detail = np.minimum(self.outer.detail[rows], self.inner.detail[near])
-        if not judgement.is_evidence(shares, float(np.median(detail))):
+        if not found.is_evidence(shares, float(np.median(detail))):
             return None
         if (
             _chroma_apart(self.outer.chroma[rows], self.inner.chroma[near], self.view)
             > CHROMA_APART
         ):
             return None
-        return Match(spans[0], spans[1], round(spans[2], 3), length, judgement.quality)
+        return Match(spans[0], spans[1], round(spans[2], 3), length, found.quality)
+
+    def _with_neighbours(self, rows: slice, places: NDArray[Any]) -> NDArray[np.float32]:
+        """1 where prints before and after are there on both sides: else no change is known."""
+        mine = np.arange(rows.start, rows.stop)
+        known = (mine > 0) & (mine < len(self._pictures) - 1)
+        known &= (places >= 0.5) & (places <= len(self._luma) - 1.5)
+        return known.astype(np.float32)
 
     def _spans(
         self, rows: slice, places: NDArray[Any]
@@ -205,13 +214,13 @@ class _Pair:
 
 
 def _best_run(
-    tables: dict[float, NDArray[np.float32]],
+    tables: dict[float, NDArray[np.float32]], least: int
 ) -> tuple[int, int, float] | None:
     """First row, number of rows, and the place of the first in `inner`, to half a print."""
-    best, run = LEAST_SCORE, None
+    best, run = LEAST_SCORE * least, None
     for phase, table in tables.items():
         total, first, length, at = _best_diagonal(table)
-        if length >= LEAST_PRINTS and total > best:
+        if length >= least and total > best:
             best, run = total, (first, length, at + phase)
     return run
 

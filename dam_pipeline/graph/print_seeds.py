@@ -27,11 +27,12 @@ from dam_pipeline.graph.print_vectors import (
 WORD_BITS = 20
 SIGN_FROM = 8.0  # a frequency counts as positive from here: what is not there at all has one sign
 FLIPS = 3  # weakest bits of a word that are tried both ways
-PHOTO_FLIPS = 6  # a photograph has one print alone to be found by
+FEW_WORDS = 4  # a photograph, or a film in which nothing moves, has no more to be found by
+ALONE_FLIPS = 6  # weakest bits for those
 COMMON_ROWS = 400  # a word in more places than this tells nobody apart
 LEAST_ALIKE = 0.8  # cosine of two prints, seen through the view
-PHOTO_ALIKE = 0.65  # the same for a photograph, whose window is fitted before it is believed
-LEAST_SEEDS = 2  # prints in common; for a photograph, one
+ALONE_ALIKE = 0.65  # the same for those, whose window is fitted before it is believed
+LEAST_SEEDS = 2  # prints in common; for those, one
 CHECKED = 16  # places a pair and view in which a word in common is checked
 BLOCK_ROWS = 1 << 15
 
@@ -58,9 +59,11 @@ def seeds(
 
     `luma` (n, 256), `media` (n,) ascending; `is_photo` and `new` by media: of the two, one is new.
     """
-    index = _Index.of(luma, media, is_photo)
+    index = _Index(luma, media, len(is_photo))
+    alone = is_photo | (index.counts < FEW_WORDS)
     found = [
-        _checked(luma, media, is_photo, _Found(*index.places(view, new), view)) for view in VIEWS
+        _checked(luma, media, alone, _Found(*index.places(view, alone, new), view))
+        for view in VIEWS
     ]
     ways: dict[tuple[int, int], list[tuple[bool, float, int, int]]] = {}
     for place, tallies in enumerate(found):
@@ -86,37 +89,28 @@ class _Found:
 class _Index:
     """Rows by word, for words of the pictures as they are."""
 
-    def __init__(
-        self,
-        luma: NDArray[np.uint8],
-        media: Ints,
-        is_photo: NDArray[np.bool_],
-        words: Ints,
-        rows: Ints,
-    ) -> None:
-        self._luma, self._media, self._is_photo = luma, media, is_photo
+    def __init__(self, luma: NDArray[np.uint8], media: Ints, media_count: int) -> None:
+        self._luma, self._media = luma, media
+        parts = list(_words(luma, media, WHOLE, np.zeros(media_count, np.int64)))
+        empty = np.zeros(0, np.int64)
+        words = np.concatenate([empty, *(words[:, 0] for words, _ in parts)])
+        rows = np.concatenate([empty, *(rows for _, rows in parts)])
         order = np.argsort(words, kind="stable")
         self._rows = rows[order]
         self._starts = np.searchsorted(words[order], np.arange((2 << WORD_BITS) + 1))
+        self.counts = np.bincount(media[rows], minlength=media_count)
 
-    @classmethod
-    def of(cls, luma: NDArray[np.uint8], media: Ints, is_photo: NDArray[np.bool_]) -> "_Index":
-        """The index of all prints."""
-        parts = list(_words(luma, media, WHOLE, np.zeros(len(is_photo), int)))
-        empty = np.zeros(0, np.int64)
-        words = np.concatenate([empty, *(words[:, 0] for words, _ in parts)])
-        return cls(luma, media, is_photo, words, np.concatenate([empty, *(r for _, r in parts)]))
-
-    def places(self, view: View, new: NDArray[np.bool_]) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    def places(
+        self, view: View, alone: NDArray[np.bool_], new: NDArray[np.bool_]
+    ) -> tuple[Ints, Ints, NDArray[np.bool_]]:
         """Outer rows, inner rows and whether by change, for words in common through a view."""
-        flips = np.where(self._is_photo, PHOTO_FLIPS, FLIPS)
+        flips = np.where(alone, ALONE_FLIPS, FLIPS)
         outers, inners, kinds = [], [], []
         for words, rows in _words(self._luma, self._media, view, flips):
             for column in words.T:
                 outer, inner, by_change = self._look_up(column, rows)
                 a, b = self._media[outer], self._media[inner]
                 right = (new[a] | new[b]) & ((a < b) if view in (WHOLE, MIRRORED) else (a != b))
-                right &= ~(by_change & (self._is_photo[a] | self._is_photo[b]))
                 outers.append(outer[right])
                 inners.append(inner[right])
                 kinds.append(by_change[right])
@@ -183,21 +177,21 @@ def _both_ways(vectors: Vectors, whole: Ints, flips: int) -> Ints:
 
 
 def _checked(
-    luma: NDArray[np.uint8], media: Ints, is_photo: NDArray[np.bool_], found: _Found
+    luma: NDArray[np.uint8], media: Ints, alone: NDArray[np.bool_], found: _Found
 ) -> list[tuple[int, int, float]]:
     """Outer media, inner media and the sum of cosines, of those with enough prints alike."""
     a, b = media[found.outer], media[found.inner]
-    pairs = a * len(is_photo) + b
-    needed = np.where(is_photo[a] | is_photo[b], 1, LEAST_SEEDS)
+    pairs = a * len(alone) + b
+    needed = np.where(alone[a] | alone[b], 1, LEAST_SEEDS)
     pairs, chosen = _some_of_each(pairs, needed)
     alike = _alike(luma, media, found, chosen)
-    good = alike >= np.where(needed[chosen] == 1, PHOTO_ALIKE, LEAST_ALIKE)
+    good = alike >= np.where(needed[chosen] == 1, ALONE_ALIKE, LEAST_ALIKE)
     kept, starts, counts = np.unique(pairs[good], return_index=True, return_counts=True)
     if not len(kept):
         return []
     sums = np.add.reduceat(alike[good], starts)
     enough = counts >= needed[chosen][good][starts]
-    outer, inner = np.divmod(kept[enough], len(is_photo))
+    outer, inner = np.divmod(kept[enough], len(alone))
     return list(zip(outer.tolist(), inner.tolist(), sums[enough].tolist(), strict=True))
 
 

@@ -108,14 +108,21 @@ def fitted(outer: NDArray[Any], inner: NDArray[Any], view: View) -> View:
 
 
 def _moved(view: View, step: float) -> list[View]:
-    """The windows with one side moved by a step, as far as they are allowed."""
+    """The windows with one side, or two that face each other, moved by a step, where allowed."""
     moved = []
-    for side in ("top", "bottom", "left", "right"):
+    for sides in (
+        ("top",),
+        ("bottom",),
+        ("left",),
+        ("right",),
+        ("top", "bottom"),
+        ("left", "right"),
+    ):
         for by in (-step, step):
-            place = round(getattr(view, side) + by, 4)
-            tried = replace(view, **{side: place})
+            places = {side: round(getattr(view, side) + by, 4) for side in sides}
+            tried = replace(view, **places)
             small = min(tried.bottom - tried.top, tried.right - tried.left) < LEAST_WINDOW
-            if not small and -FIT_BEYOND <= place <= 1 + FIT_BEYOND:
+            if not small and all(-FIT_BEYOND <= at <= 1 + FIT_BEYOND for at in places.values()):
                 moved.append(tried)
     return moved
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from dam_pipeline.graph.edges import EVIDENCE_KEPT, SAME_WORDS, Edge
 from dam_pipeline.graph.speech import SHINGLE_WORDS, Speech, shingles_of, speech_of
 from dam_pipeline.records import Json
-from dam_pipeline.stores.segments import Rows
+from dam_pipeline.stores.segment_files import Rows
 
 MOST_MEDIA = 50  # a shingle in more media than this is a phrase of the language or a jingle
 LEAST_SHARED = 1.0  # one shingle that no third media holds, or several that some others hold

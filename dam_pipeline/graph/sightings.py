@@ -38,7 +38,11 @@ def write_people(
         old = connection.execute(f"SELECT media_id, item, person FROM {TABLE}").fetchall()
         known = {(media_id, item): person for media_id, item, person in old}
     ids = people(sightings, space.alike_floor if space else 1.0, known)
-    rows = {"media_id": list(sightings.media_ids), "item": sightings.items, "person": ids}
+    rows: dict[str, Any] = {
+        "media_id": list(sightings.media_ids),
+        "item": sightings.items,
+        "person": ids,
+    }
     db.write_table(connection, TABLE, pa.Table.from_pydict(rows, schema=PERSON_OF))
     found = [
         {

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dam_pipeline.stores.segments import Rows
+from dam_pipeline.stores.segment_files import Rows
 
 SHINGLE_WORDS = 4
 _PRIME = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits well mixed: the golden ratio × 2^64

@@ -53,18 +53,16 @@ class BoundaryFinder:
         return self._told(float("inf"))
 
     def _add_gradual(self, kind: Transition, start_s: float, at_s: float, end_s: float) -> None:
-        """Take a transition instead of what was found within it; a fade, too, instead of blends."""
+        """Take a transition unless a hard cut lies in it; a fade instead of the blends within."""
         inside = [b for b in self._waiting if b.start_s < end_s and b.end_s > start_s]
-        if kind == "dissolve" and any(b.transition == "fade" for b in inside):
+        if any(b.transition == "cut" or kind == "dissolve" for b in inside):
             return
         self._waiting = [b for b in self._waiting if b not in inside]
         self._add(Boundary(at_s, kind, 2 * min(at_s - start_s, end_s - at_s)))
 
     def _add(self, boundary: Boundary) -> None:
-        within = (b for b in self._waiting if b.transition != "cut")
-        if not any(b.start_s < boundary.time_s < b.end_s for b in within):
-            self._waiting.append(boundary)
-            self._waiting.sort(key=lambda b: b.start_s)
+        self._waiting.append(boundary)
+        self._waiting.sort(key=lambda b: b.start_s)
 
     def _told(self, until_s: float) -> Iterator[Boundary]:
         while self._waiting and self._waiting[0].start_s <= until_s:

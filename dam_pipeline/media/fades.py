@@ -17,6 +17,8 @@ FAINT = 0.2  # share of the contrast around it below which a picture counts as b
 LEAST_CONTRAST = 2.5  # of a picture that can be seen to fade
 HALF = 0.5  # of the contrast around it: where a fade is taken to begin and to have ended
 NOISE = 0.3  # levels that contrast varies by in pictures of nothing
+NOTHING = 2.5  # levels of contrast that grain leaves in black
+LONGEST_FAINT_S = 0.5  # a longer stretch of faint contrast is a picture
 REACH_S = 1.3  # half the longest fade, and more
 LONGEST_HOLD_S = 2.0  # a blank stretch is waited for so long, then the fade is told without its end
 GRADUAL_S = 0.06  # from half the contrast to blank; a cut takes one frame
@@ -54,6 +56,11 @@ class _Trough:
         if contrast <= self.least + NOISE:
             self.least_to_s = time_s
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether there was nothing to see, or too shortly for a picture."""
+        return self.least <= NOTHING or self.last_s - self.first_s <= LONGEST_FAINT_S
+
     def fade(self, end_s: float) -> Fade:
         """The fade that has its end here."""
         self.is_told = True
@@ -76,7 +83,8 @@ class FadeFinder:
         elif contrast <= max(BLANK, 2 * trough.least) and seen.time_s - trough.last_s < REACH_S / 2:
             trough.see(seen.time_s, contrast)
             if seen.time_s - trough.first_s > LONGEST_HOLD_S and not trough.is_told:
-                fade = trough.fade(seen.time_s) if trough.is_gradual else None
+                is_fade = trough.is_gradual and trough.is_blank
+                fade = trough.fade(seen.time_s) if is_fade else None
                 trough.is_told = True
         elif seen.time_s - trough.last_s > REACH_S:
             fade, self._trough = self._ended(trough), None
@@ -107,7 +115,9 @@ class FadeFinder:
         """The fade around a trough, if what comes after it comes gradually and is another scene."""
         after = [(level, kept) for level, kept in self._recent if kept.time_s > trough.last_s]
         highest = max((level for level, _ in after), default=0.0)
-        if trough.is_told or not trough.is_gradual or highest < LEAST_CONTRAST:
+        if trough.is_told or not trough.is_gradual or not trough.is_blank:
+            return None
+        if highest < LEAST_CONTRAST:
             return None
         at, first = next((i, kept) for i, (lv, kept) in enumerate(after) if lv >= HALF * highest)
         if at == 0 or first.time_s - trough.last_s <= GRADUAL_S:

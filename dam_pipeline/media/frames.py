@@ -15,9 +15,9 @@ from av import VideoFrame
 from numpy.typing import NDArray
 
 from dam_pipeline.errors import UnsupportedMedia
+from dam_pipeline.media.candidates import Candidate
 from dam_pipeline.media.glances import Glance, GlanceTaker, plane_of
 from dam_pipeline.media.graphs import Shrink
-from dam_pipeline.media.keyframes import Candidate
 from dam_pipeline.media.pictures import Luma, Picture, check_size, fit, thumb_of_glance, turn
 from dam_pipeline.media.streams import is_picture_track
 from dam_pipeline.media.tone import HLG, PQ, tone_map

@@ -8,13 +8,13 @@ from dam_pipeline.media.glances import Glance
 
 WINDOW_PX = 9  # detail is what differs from the mean of such a window
 NOISE = 3.0  # levels; detail fainter than that counts for less
-BAR_LEVELS = 1.5  # deviation below which a line at the edge is part of a bar
+BAR_LEVELS = 0.6  # deviation below which a line at the edge is part of a bar
 LEAST_LEFT = 0.25  # share of lines; with less left between bars, the picture itself is blank
 NEAR, FAR = 1 / 16, 1 / 4  # how far the camera may have moved, as a share of the picture
 # Correlations, measured on 186 cuts and 120 flashes, lamps, pans: unlike scenes reach 0.32 within
 # NEAR and 0.6 within FAR, which tries more places; a scene in other light keeps 0.36 and more.
-SAME_NEAR, SAME_FAR = 0.38, 0.75
-SURELY_SAME = 0.43  # within NEAR, where something else speaks for two scenes
+SAME_NEAR, SAME_FAR = 0.42, 0.75
+SURELY_SAME = 0.45  # within NEAR, where something else speaks for two scenes
 
 
 def difference(one: Glance, other: Glance) -> float:

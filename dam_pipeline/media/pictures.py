@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dam_pipeline.errors import UnsupportedMedia
+from dam_pipeline.media.candidates import THUMB_PX, Candidate, Thumb
 from dam_pipeline.media.glances import Glance
-from dam_pipeline.media.keyframes import THUMB_PX, Candidate, Thumb
 
 JPEG_QUALITY = 90
 Picture = NDArray[np.uint8]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from dam_pipeline.errors import UnreadableMedia, UnsupportedMedia
+from dam_pipeline.media.candidates import Candidate, quality
 from dam_pipeline.media.frames import FrameTaker, picture_stream
-from dam_pipeline.media.keyframes import Candidate, quality
 from dam_pipeline.media.photo import read_photo
 from dam_pipeline.media.pictures import Picture, write_jpeg
 from dam_pipeline.media.protocol import PosterRequest

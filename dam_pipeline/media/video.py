@@ -14,10 +14,11 @@ from av.container import InputContainer
 
 from dam_pipeline.errors import UnreadableMedia
 from dam_pipeline.media.boundaries import LAG_S, BoundaryFinder
+from dam_pipeline.media.candidates import Candidate
 from dam_pipeline.media.frames import FrameTaker, picture_stream, turning
 from dam_pipeline.media.glances import Glance
 from dam_pipeline.media.graphs import Deinterlace
-from dam_pipeline.media.keyframes import Candidate, KeyframeChooser, Pick, Rules, choose_hero
+from dam_pipeline.media.keyframes import KeyframeChooser, Pick, Rules, choose_hero
 from dam_pipeline.media.pictures import luma_of, measure, write_jpeg
 from dam_pipeline.media.plan import LookPlan
 from dam_pipeline.media.prints import PrintMaker

@@ -185,8 +185,8 @@ def _quick_gelu(x: np.ndarray) -> np.ndarray:
 
 
 def _gelu(x: np.ndarray) -> np.ndarray:
-    erf = np.frompyfunc(math.erf, 1, 1)
-    return x * 0.5 * (1 + erf(x / math.sqrt(2)).astype(np.float32))
+    erf = np.vectorize(math.erf, otypes=[np.float32])
+    return x * 0.5 * (1 + erf(x / math.sqrt(2)))
 
 
 _ACTS: Mapping[str, Act] = {"quick_gelu": _quick_gelu, "gelu": _gelu}
@@ -201,7 +201,7 @@ def _reader(path: Path) -> Read:
     """Tensors of a file by name, as float32; each is read when it is first asked for."""
     from safetensors import safe_open
 
-    file = safe_open(path, framework="numpy")
+    file: Any = safe_open(path, framework="numpy")
     known: dict[str, np.ndarray] = {}
 
     def read(name: str) -> np.ndarray:

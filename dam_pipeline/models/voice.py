@@ -5,7 +5,7 @@ which would invent words there. Speech is joined into windows of limited length,
 and what was heard is put back where it was said. The networks themselves live elsewhere.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -142,7 +142,7 @@ class Voice:
         spans = self.spans(samples, lambda share: report(_GATE_SHARE * share))
         pieces = list(windows(spans, self._settings.speech_window_s))
         total_s = sum(window.length_s for window in pieces)
-        segments, spoken_s, done_s = list[Segment](), Counter[str](), 0.0
+        segments, spoken_s, done_s = list[Segment](), defaultdict[str, float](float), 0.0
         tongue = Tongue(self._settings.speech_language)
         for at, window in enumerate(pieces):
             sound = window.sound(samples)

@@ -93,7 +93,7 @@ def _whisper_model() -> type[Any]:
     """
     from faster_whisper import WhisperModel
 
-    class Whisper(WhisperModel):
+    class Whisper(WhisperModel):  # type: ignore[misc]
         ready: Any = None
         encoded: Any = None
 

@@ -14,6 +14,7 @@ from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.freshness import Verdict, stage_versions, verdicts
 from dam_pipeline.stores.derived import DerivedFiles
+from dam_pipeline.tagging.effective import EffectiveTag, effective_tags
 
 TROUBLE = (State.FAILED, State.BLOCKED)
 WORST_FIRST = (State.FAILED, State.BLOCKED, State.RUNNING, State.STALE, State.NEVER)
@@ -57,6 +58,7 @@ class Dossier:
     outcomes: Mapping[str, StoredOutcome]
     tables: Mapping[str, Rows]
     problems: list[str] = field(default_factory=list)
+    tags: Sequence[EffectiveTag] = ()
 
     @property
     def sha256(self) -> str:
@@ -104,6 +106,7 @@ class Library:
             outcomes=self._outcomes(media, problems),
             tables={stage: self._rows(media, stage, problems) for stage in TABLES},
             problems=problems,
+            tags=self._tags(media, problems),
         )
 
     def keyframes(self, media: Media) -> Rows:
@@ -129,6 +132,13 @@ class Library:
             )
             for one in media
         ]
+
+    def _tags(self, media: Media, problems: list[str]) -> Sequence[EffectiveTag]:
+        try:
+            return effective_tags(self._settings.home, self._derived, [media])[media.media_id]
+        except DamError as error:
+            problems.append(str(error))
+            return ()
 
     def _probe(self, media: Media) -> Probe | None:
         outcome = self._outcome(media, "probe", [])

@@ -19,6 +19,7 @@ from dam_pipeline.search.places import Shown, hits_of
 from dam_pipeline.settings import Settings
 from dam_pipeline.stores.derived import DerivedFiles
 from dam_pipeline.stores.vectors import WORDS, Match, VectorStore, WordMatch
+from dam_pipeline.tagging.effective import media_with_tags
 
 CANDIDATES = 50  # rows asked of each list at first
 CANDIDATES_PER_HIT = 5
@@ -62,11 +63,20 @@ def search(
     if limit < 1:
         raise ConfigurationError(f"A limit of {limit} shows nothing: give 1 or more.")
     filters = filters or Filters()
-    allowed = library.catalogue.matching(filters)
+    allowed = _allowed(library, filters)
     asked = ask(library.models, library.store, library.settings, text, image)
     shown = Shown(library.catalogue, library.derived, filters, include_missing)
     hits = _answer(library, asked, allowed, shown, limit)
     return SearchResult(tuple(hits), tuple(asked.warnings))
+
+
+def _allowed(library: Library, filters: Filters) -> set[str] | None:
+    """Ids of the media that pass the filters, or None when all do."""
+    found = library.catalogue.matching(filters)
+    if found is None or not filters.tags:
+        return found
+    media = list(library.catalogue.media(sorted(found)).values())
+    return media_with_tags(library.settings.home, library.derived, media, filters.tags)
 
 
 def _answer(

@@ -48,15 +48,22 @@ def is_left_out(relative: str, exclude: Sequence[str]) -> bool:
     case included, with each name and each path from the root; `*` also matches `/`, so
     `*.tmp.mp4`, `Proxies` and `2019/*/rejected` all do what one expects.
     """
+    return bool(why_left_out(relative, exclude))
+
+
+def why_left_out(relative: str, exclude: Sequence[str]) -> str:
+    """The field of SkipCounts that `is_left_out` goes by; empty when the path is not left out."""
     parts = relative.split("/")
-    return any(
-        _why_skipped(name, "/".join(parts[:end]), exclude) for end, name in enumerate(parts, 1)
+    reasons = (
+        _why_skipped(one, "/".join(parts[:end]), exclude) for end, one in enumerate(parts, 1)
     )
+    return next(filter(None, reasons), "")
 
 
 def path_below(uri: str, root: str) -> str:
     """The path of a file from the root, both given as addresses; empty for the root itself."""
-    return os.fsdecode(unquote_to_bytes(uri.removeprefix(root).lstrip("/")))
+    below = uri.removeprefix(root).lstrip("/")
+    return os.fsdecode(unquote_to_bytes(below)) if uri.startswith("file://") else below
 
 
 def has_left(old: Path, new: Path) -> bool:

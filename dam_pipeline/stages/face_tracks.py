@@ -11,7 +11,7 @@ import numpy as np
 from dam_pipeline.records import Face
 
 SHARP_PX = 120  # a face of this side has all that recognisers look at
-PROFILE = 0.1  # what a full profile is worth beside a frontal face
+PROFILE = 0.5  # what a full profile is worth beside a frontal face
 # Two boxes that share so much of their area are in one place: a lower likeness is enough there.
 LEAST_OVERLAP = 0.3
 
@@ -68,7 +68,8 @@ def face_quality(face: Face, width: int, height: int) -> float:
     left, right, nose = np.array(face.landmarks[:3]) * (width, height)
     line = right - left
     along = float((nose - left) @ line) / max(float(line @ line), 1.0)
-    frontal = max(PROFILE, 1.0 - 2 * abs(along - 0.5))
+    turned = min(2 * abs(along - 0.5), 1.0)
+    frontal = 1.0 - (1.0 - PROFILE) * turned
     return min(side_px / SHARP_PX, 1.0) * face.confidence * frontal
 
 

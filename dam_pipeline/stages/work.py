@@ -1,8 +1,6 @@
 """What a stage works with: one file (`Work`) and the opened tools of a home (`Toolbox`)."""
 
-import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -29,8 +27,13 @@ from dam_pipeline.models import (
 )
 from dam_pipeline.records import Json, Location, Look, Media, Probe, StageRow
 from dam_pipeline.settings import Settings
+from dam_pipeline.sources.listing import Listed
+from dam_pipeline.sources.originals import check_remote, is_remote
+from dam_pipeline.stages.scratch import Copies, make_scratch
 from dam_pipeline.stores.derived import DerivedFiles
 from dam_pipeline.stores.vectors import VectorStore, open_vector_store
+
+COPY_FOLDER = "original"  # a copy lies alone there: what is beside it counts as its sidecars
 
 
 class Stopped(BaseException):
@@ -48,6 +51,7 @@ class Toolbox:
         self.tell_finished: Callable[[str, str, str], None] = lambda _key, _stage, _state: None
         self._resources = resources
         self._stopping = threading.Event()
+        self.copies = Copies(settings.scratch_bytes, self.check_stopped)
 
     def stop(self) -> None:
         """Make all threads that work with these tools end soon; the decoder drops its file."""
@@ -115,9 +119,7 @@ class Toolbox:
     @cached_property
     def scratch(self) -> Path:
         """A folder of this process for unfinished files, on the disk of the derived files."""
-        parent = self.settings.home / "scratch"
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=parent))
+        folder = make_scratch(self.settings.home)
         self._resources.callback(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
@@ -137,29 +139,46 @@ class Work:
 
     @property
     def path(self) -> Path:
-        """Where the original is; raises SourceUnavailable when it is nowhere at present."""
-        if self.location is None:
-            raise SourceUnavailable(
-                f"{self.media.first_name} is at none of its known places. Bring it back or "
-                "`dam ingest` its new place."
-            )
-        return uri_to_path(self.location.uri)
+        """Where the original can be opened: a remote one is brought to the scratch folder first.
+
+        Raises SourceUnavailable when it is nowhere at present or cannot be reached, SourceChanged
+        or UnreadableMedia when it cannot be brought here as it was registered.
+        """
+        place = self._place
+        if not is_remote(place.uri):
+            return uri_to_path(place.uri)
+        folder = self.scratch / COPY_FOLDER
+        return self._tools.copies.path(self.media.media_id, _listed(place), folder)
 
     def check_original(self) -> None:
         """Raise SourceUnavailable or SourceChanged when the original is not what was registered."""
-        path = self.path
+        known = self._place
+        if is_remote(known.uri):
+            # A copy does not change any more, whatever becomes of what it was made from.
+            if not self._tools.copies.has(self.media.media_id):
+                check_remote(_listed(known))
+            return
+        path = uri_to_path(known.uri)
         try:
             found = path.stat()
         except FileNotFoundError as error:
             raise SourceUnavailable(
                 f"{path} is gone. Bring it back, or ingest its new place, then `dam retry`."
             ) from error
-        known = self.location
-        if known and (found.st_size, found.st_mtime_ns) != (known.size_bytes, known.mtime_ns):
+        if (found.st_size, found.st_mtime_ns) != (known.size_bytes, known.mtime_ns):
             raise SourceChanged(
                 f"{path} changed after it was found. It is taken anew at the next look "
                 "(`dam ingest` does it now)."
             )
+
+    @property
+    def _place(self) -> Location:
+        if self.location is None:
+            raise SourceUnavailable(
+                f"{self.media.first_name} is at none of its known places. Bring it back or "
+                "`dam ingest` its new place."
+            )
+        return self.location
 
     @property
     def folder(self) -> Path:
@@ -204,5 +223,10 @@ class Work:
         self._tools.tell_progress(self.media.partition_key, share)
 
     def clean(self) -> None:
-        """Delete the scratch files."""
+        """Delete the scratch files, the copy of a remote original with them."""
+        self._tools.copies.drop(self.media.media_id)
         shutil.rmtree(self._tools.scratch / self.media.media_id, ignore_errors=True)
+
+
+def _listed(place: Location) -> Listed:
+    return Listed(place.uri, place.size_bytes, place.mtime_ns)

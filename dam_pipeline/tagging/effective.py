@@ -13,7 +13,7 @@ from dam_pipeline.errors import SchemaMismatch
 from dam_pipeline.records import Json, Media, State
 from dam_pipeline.stores.derived import DerivedFiles
 from dam_pipeline.tagging.people import Word, implied, words_of_people
-from dam_pipeline.tagging.vocabulary import Vocabulary, open_vocabulary, plain
+from dam_pipeline.tagging.vocabulary import Vocabulary, names_of_terms, plain
 
 STAGE = "tags"
 SOURCES = ("person", "file", "model", "colour")
@@ -63,7 +63,7 @@ def effective_tags(
 
     Raises SchemaMismatch for a damaged journal; a damaged table counts as none.
     """
-    vocabulary = vocabulary or open_vocabulary(home)
+    vocabulary = vocabulary or names_of_terms(home)
     words = words_of_people(home)
     return {
         one.media_id: _of_file(derived, one, words.get(one.asset_id, Word()), vocabulary)
@@ -78,7 +78,7 @@ def media_with_tags(
 
     Opens two small files a media and no table.
     """
-    vocabulary = open_vocabulary(home)
+    vocabulary = names_of_terms(home)
     words = words_of_people(home)
     asked = {plain(term.id if (term := vocabulary.find(text)) else text) for text in wanted}
     return {

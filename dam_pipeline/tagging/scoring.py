@@ -22,7 +22,6 @@ from dam_pipeline.tagging.thresholds import (
     Thresholds,
     from_pictures,
     from_vocabulary,
-    margin,
 )
 from dam_pipeline.tagging.vocabulary import Vocabulary, open_vocabulary, shipped_vocabulary
 from dam_pipeline.tagging.wordings import Wordings, open_wordings
@@ -61,7 +60,6 @@ class Scorer:
     wordings: Wordings
     reference: Wordings
     thresholds: Thresholds
-    false_rate: float
     calibrated_on: str
     parents: tuple[tuple[int, int], ...]  # (tag, its parent), narrower ones first
 
@@ -100,8 +98,8 @@ class Scorer:
         So it does not come in through its parent either.
         """
         starts = np.cumsum(counts) - counts
-        needed = np.array([margin(int(count), self.false_rate) for count in counts])
-        has_it = np.maximum.reduceat(distances, starts, axis=0) >= needed[:, None]
+        needed = np.stack([self.thresholds.needed(int(count)) for count in counts])
+        has_it = np.maximum.reduceat(distances, starts, axis=0) >= needed
         return np.where(np.repeat(has_it, counts, axis=0), distances, np.minimum(distances, -1e-6))
 
 
@@ -159,7 +157,7 @@ def calibrated(
         thresholds = from_pictures(cosines, usual, shown, absent, false_rate)
     tags, parents = _with_parents(vocabulary, wordings.tags)
     source = background.source if background else NO_PICTURES
-    return Scorer(tags, wordings, reference, thresholds, false_rate, source, parents)
+    return Scorer(tags, wordings, reference, thresholds, source, parents)
 
 
 _KEPT: dict[tuple[str | float, ...], Scorer] = {}  # the one in use, for all groups of a run

@@ -21,13 +21,16 @@ FEW_TERMS = 12  # reference terms below which one picture has no background of i
 class Thresholds:
     """For each term the mean and deviation of its background and where it begins, (terms,) float64.
 
-    `begins` is in deviations above the mean; infinite where a term is not decided. With
+    `begins` is in deviations above the mean; infinite where a term is not decided. `spare` is how far
+    it lies above the floor from which on `false_rate` of the pictures without the term lie. With
     `within_picture` they apply to cosines as they stand out in each picture (`standing_out`).
     """
 
     mean: np.ndarray
     deviation: np.ndarray
     begins: np.ndarray
+    spare: np.ndarray
+    false_rate: float
     within_picture: bool
 
     def distances(self, cosines: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -38,6 +41,15 @@ class Thresholds:
         values = standing_out(cosines, reference) if self.within_picture else cosines
         return (values - self.mean) / self.deviation - self.begins
 
+    def needed(self, looks: int) -> np.ndarray:
+        """Deviations above the threshold (terms,) that a file needs which is asked `looks` times.
+
+        Its best look must pass a floor that is raised accordingly (Bonferroni); where the threshold
+        lies higher anyway, nothing more.
+        """
+        raised = _normal(self.false_rate / max(looks, 1)) - _normal(self.false_rate)
+        return np.maximum(raised - self.spare, 0.0)
+
 
 def from_vocabulary(terms: int, references: int, false_rate: float) -> Thresholds:
     """Thresholds without any picture: a term must stand out among the reference terms of its picture.
@@ -45,7 +57,8 @@ def from_vocabulary(terms: int, references: int, false_rate: float) -> Threshold
     All are infinite where these are too few to say what is usual.
     """
     begins = _normal(false_rate) if references >= FEW_TERMS else np.inf
-    return Thresholds(np.zeros(terms), np.ones(terms), np.full(terms, begins), True)
+    none, one = np.zeros(terms), np.ones(terms)
+    return Thresholds(none, one, np.full(terms, begins), none, false_rate, True)
 
 
 def from_pictures(
@@ -64,7 +77,8 @@ def from_pictures(
     nearly all pictures with it lie higher, it is in the middle of the gap.
     """
     count = cosines.shape[1]
-    mean, deviation, begins = np.zeros(count), np.ones(count), np.full(count, np.inf)
+    mean, deviation = np.zeros(count), np.ones(count)
+    begins, spare = np.full(count, np.inf), np.zeros(count)
     usual = standing_out(cosines, reference) < _normal(false_rate)
     for term in range(count):
         is_labelled = shown[:, term].any() and absent[:, term].sum() >= FEW_ABSENT
@@ -72,9 +86,10 @@ def from_pictures(
         if not is_labelled and len(without) < FEW:
             continue
         mean[term], deviation[term] = without.mean(), max(float(without.std()), 1e-6)
-        floor = _floor(without, cosines[shown[:, term], term], false_rate)
-        begins[term] = (floor - mean[term]) / deviation[term]
-    return Thresholds(mean, deviation, begins, False)
+        floor = _floor(without, false_rate)
+        spare[term] = _gap(floor, cosines[shown[:, term], term]) / 2 / deviation[term]
+        begins[term] = (floor - mean[term]) / deviation[term] + spare[term]
+    return Thresholds(mean, deviation, begins, spare, false_rate, False)
 
 
 def standing_out(cosines: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -86,19 +101,17 @@ def standing_out(cosines: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return result
 
 
-def margin(looks: int, false_rate: float) -> float:
-    """Deviations by which a threshold must rise when it is asked `looks` times (Bonferroni)."""
-    return _normal(false_rate / max(looks, 1)) - _normal(false_rate)
-
-
-def _floor(without: np.ndarray, shown: np.ndarray, false_rate: float) -> float:
+def _floor(without: np.ndarray, false_rate: float) -> float:
     by_count = float(np.quantile(without, 1 - false_rate))
     by_normal = float(without.mean() + _normal(false_rate) * without.std())
-    floor = max(by_count, by_normal)
+    return max(by_count, by_normal)
+
+
+def _gap(floor: float, shown: np.ndarray) -> float:
+    """How far nearly all pictures with a term lie above its floor; 0 where they do not."""
     if len(shown) < FEW_SHOWN:
-        return floor
-    low = float(np.quantile(shown, LOW_SHOWN))
-    return (floor + low) / 2 if low > floor else floor
+        return 0.0
+    return max(0.0, float(np.quantile(shown, LOW_SHOWN)) - floor)
 
 
 def _normal(rate: float) -> float:

@@ -103,6 +103,14 @@ def shipped_vocabulary() -> Vocabulary:
     return _parse(SHIPPED.read_text(encoding="utf-8"), str(SHIPPED))
 
 
+def names_of_terms(home: Path) -> Vocabulary:
+    """The vocabulary that labels are taken from: the shipped one while a home's cannot be used."""
+    try:
+        return open_vocabulary(home)
+    except ConfigurationError:
+        return shipped_vocabulary()
+
+
 def vocabulary_version(home: Path) -> str:
     """The version of a home's vocabulary, also of one that cannot be used."""
     try:

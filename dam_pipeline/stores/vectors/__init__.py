@@ -137,12 +137,18 @@ class VectorStore(Protocol):
 
 
 # Module and class of each store by its name in the settings.
-STORES = {"lancedb": ("dam_pipeline.stores.vectors.lancedb_store", "LanceStore")}
-DEFAULT_STORE = "lancedb"
+STORES = {
+    "lancedb": ("dam_pipeline.stores.vectors.lancedb_store", "LanceStore"),
+    "weaviate": ("dam_pipeline.stores.vectors.weaviate_store", "WeaviateStore"),
+}
 
 
-def open_vector_store(settings: Settings, name: str = DEFAULT_STORE) -> VectorStore:
-    """The store of a home; raises ConfigurationError for an unknown name, StoreUnavailable."""
+def open_vector_store(settings: Settings, name: str = "") -> VectorStore:
+    """The store that the settings choose, or of this name.
+
+    Raises ConfigurationError for an unknown name or address, StoreUnavailable.
+    """
+    name = name or settings.vector_store
     if name not in STORES:
         known = ", ".join(sorted(STORES))
         raise ConfigurationError(f"There is no vector store {name!r}. Choose one of: {known}.")

@@ -1,0 +1,192 @@
+"""What is Weaviate's alone: finding its server, refusals, outages, and filling it from derived files.
+
+What every store must do is tested over both in test_vector_store.
+"""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread, Timer
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pytest
+
+from dam_pipeline.errors import ConfigurationError, StoreUnavailable
+from dam_pipeline.records import Space
+from dam_pipeline.settings import Settings
+from dam_pipeline.stores.vectors import WORDS, VectorStore, open_vector_store
+from dam_pipeline.stores.vectors.stems import stems_asked, stems_of
+from dam_pipeline_tests.handmade import axis
+from dam_pipeline_tests.processed import Library, run_dam
+from dam_pipeline_tests.test_vector_store import SPACE, found, heard, vectors, words
+from dam_pipeline_tests.weaviate_server import Gate, own_prefix
+
+NOBODY = {"vector_store": "weaviate", "weaviate_url": "http://127.0.0.1:9"}
+
+
+@pytest.fixture
+def settings(weaviate_server: dict[str, str | int], tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path, weaviate_prefix=own_prefix(), **weaviate_server)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[VectorStore]:
+    opened = open_vector_store(settings)
+    yield opened
+    opened.drop()
+    opened.close()
+
+
+@pytest.fixture
+def gate(settings: Settings) -> Iterator[Gate]:
+    made = Gate(urlsplit(settings.weaviate_url).port)
+    yield made
+    made.shut()
+
+
+def through(gate: Gate, settings: Settings) -> Settings:
+    return settings.model_copy(update={"weaviate_url": f"http://127.0.0.1:{gate.port}"})
+
+
+def test_where_nobody_answers_it_says_which_setting_to_mend(tmp_path: Path) -> None:
+    from dam_pipeline.stores.vectors.weaviate_store import WeaviateStore
+
+    with pytest.raises(
+        StoreUnavailable, match=r"127\.0\.0\.1:9 .*refused.*DAM_WEAVIATE_URL"
+    ) as said:
+        WeaviateStore(Settings(home=tmp_path, **NOBODY), wait_s=0.3)
+    assert said.value.blocks
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1", "http://"])
+def test_an_address_that_is_none_is_named(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"DAM_WEAVIATE_URL.*http://127\.0\.0\.1:8080"):
+        open_vector_store(Settings(home=tmp_path, vector_store="weaviate", weaviate_url=url))
+
+
+class _OldServer(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"hostname": "x", "version": "1.24.10"}).encode())
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+def test_a_server_of_an_old_version_is_refused_with_both_versions(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), _OldServer) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(StoreUnavailable, match=r"version 1\.24\.10, but 1\.33 or newer"):
+            open_vector_store(Settings(home=tmp_path, vector_store="weaviate", weaviate_url=url))
+        server.shutdown()
+
+
+def test_the_key_is_not_shown_with_the_settings(tmp_path: Path) -> None:
+    assert "hush" not in repr(Settings(home=tmp_path, weaviate_api_key="hush"))
+
+
+@pytest.mark.parametrize("stranger", ["running foxes", "日本 本語", "cafe"])
+def test_stems_hold_every_form_and_no_other_order_of_letters(stranger: str) -> None:
+    said = set(stems_of(["He runs with a fox to the Café, 日本語"])[0].split())
+    assert said.issuperset(stems_asked(stranger))
+    assert not said.issuperset(stems_asked("語日"))
+
+
+@pytest.mark.weaviate
+def test_a_wrong_key_is_refused_at_once(settings: Settings) -> None:
+    wrong = settings.model_copy(update={"weaviate_api_key": "wrong"})
+    with pytest.raises(StoreUnavailable, match=r"refuses the API key.*DAM_WEAVIATE_API_KEY"):
+        open_vector_store(wrong)
+
+
+@pytest.mark.weaviate
+def test_a_server_that_is_starting_is_waited_for(gate: Gate, settings: Settings) -> None:
+    starting = Timer(1.5, gate.open)
+    starting.start()
+    store = open_vector_store(through(gate, settings))
+    assert store.counts() == {}
+    store.close()
+    starting.join()
+
+
+@pytest.mark.weaviate
+def test_an_outage_in_the_middle_blocks_and_passes(gate: Gate, settings: Settings) -> None:
+    gate.open()
+    store = open_vector_store(through(gate, settings))
+    store.put(SPACE, ["a"], vectors("a", axis(0)))
+    gate.shut()
+    with pytest.raises(StoreUnavailable, match="DAM_WEAVIATE_URL"):
+        store.put(SPACE, ["b"], vectors("b", axis(1)))
+    gate.open()
+    store.put(SPACE, ["b"], vectors("b", axis(1)))
+    assert store.counts() == {SPACE.name: 2}
+    store.drop()
+    store.close()
+
+
+@pytest.mark.weaviate
+def test_rows_that_the_server_refuses_are_not_passed_over(
+    store: VectorStore, expected_error_logs: list[str]
+) -> None:
+    expected_error_logs.append("Failed to send")
+    store.put(SPACE, ["a"], vectors("a", axis(0)))
+    shorter = Space(SPACE.name, SPACE.kind, 4)
+    with pytest.raises(StoreUnavailable, match="vector length"):
+        store.put(shorter, ["b"], vectors("b", axis(0, 4)))
+    assert store.counts() == {SPACE.name: 1}
+
+
+@pytest.mark.weaviate
+def test_libraries_on_one_server_do_not_see_each_other(
+    store: VectorStore, settings: Settings
+) -> None:
+    other = open_vector_store(settings.model_copy(update={"weaviate_prefix": own_prefix()}))
+    store.put(SPACE, ["a"], vectors("a", axis(0)))
+    other.put_words(["b"], words("b", "hello"))
+    other.put(SPACE, ["b"], vectors("b", axis(0)))
+    assert found(store, axis(0)) == [("a", 0)]
+    other.drop()
+    other.close()
+    assert store.counts() == {SPACE.name: 1}
+
+
+@pytest.mark.weaviate
+def test_more_rows_than_the_server_deletes_at_once_are_all_replaced(store: VectorStore) -> None:
+    many = 10_500  # it deletes 10,000 at a time
+    spoken = words("a", *["the same words"] * many)
+    store.put_words(["a", "b"], pa.concat_tables([spoken, words("b", "hello")]))
+    assert store.counts() == {WORDS: many + 1}
+    store.put_words(["a"], words("a", "the only words"))
+    assert store.counts() == {WORDS: 2}
+    assert heard(store, "words") == {("a", 0)}
+
+
+@pytest.mark.weaviate
+@pytest.mark.slow
+def test_a_rebuild_fills_an_empty_server_with_what_lancedb_holds(
+    settings: Settings, store: VectorStore, library: Library, tmp_path: Path
+) -> None:
+    own = library.copy(tmp_path / "home")
+    names = ("vector_store", "weaviate_url", "weaviate_grpc_port", "weaviate_api_key")
+    on_server = own.environment() | {
+        f"DAM_{name.upper()}": str(getattr(settings, name)) for name in (*names, "weaviate_prefix")
+    }
+    done = run_dam(on_server, "rebuild", "--json")
+    assert done.returncode == 0, done.stderr
+    lance = open_vector_store(Settings(home=own.home))
+    assert store.counts() == lance.counts()
+    assert {(s.name, s.kind): store.media_in(s) for s in store.spaces()} == {
+        (s.name, s.kind): lance.media_in(s) for s in lance.spaces()
+    }
+    for question in ("fishermen", '"the"', "a face"):
+        first, second = (
+            json.loads(run_dam(variables, "search", question, "--json").stdout)
+            for variables in (own.environment(), on_server)
+        )
+        assert [hit["media_id"] for hit in first["hits"]] == [
+            hit["media_id"] for hit in second["hits"]
+        ]
