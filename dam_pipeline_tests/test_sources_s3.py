@@ -33,7 +33,7 @@ from dam_pipeline.sources.originals import bring
 from dam_pipeline.stages.engine import run_stages
 from dam_pipeline.stages.scratch import Copies, make_scratch
 from dam_pipeline.stages.work import Toolbox
-from dam_pipeline_tests.clips import encode, place, shots
+from dam_pipeline_tests.clips import encode, place, shots, speech
 from dam_pipeline_tests.processed import DAM, dam, dam_json, run_dam
 
 pytestmark = pytest.mark.s3
@@ -134,7 +134,9 @@ def tools(settings: Settings) -> Iterator[Toolbox]:
 def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two clips and a photograph."""
     folder = tmp_path_factory.mktemp("originals")
-    encode(folder / "one.mp4", shots([12, 13]))
+    words = speech(folder / "words.wav", "The quick brown fox jumps over the lazy dog.")
+    encode(folder / "one.mp4", shots([40, 41]), inputs=("-i", words))
+    words.unlink()
     encode(folder / "two.mp4", shots([20, 14]))
     Image.fromarray(place(7)).save(folder / "photo.jpg")
     return folder
@@ -252,19 +254,25 @@ def test_a_folder_that_is_not_there_is_named(bucket: Bucket) -> None:
     ("variable", "value", "words"),
     [
         ("AWS_SECRET_ACCESS_KEY", "wrong", r"the credentials were refused \(SignatureDoesNotMatch"),
-        ("AWS_ACCESS_KEY_ID", "nobody", r"the credentials were refused \(InvalidAccessKeyId\)"),
+        ("AWS_ACCESS_KEY_ID", "nobody", "the credentials were refused"),
         ("AWS_ACCESS_KEY_ID", "", "needs credentials, and there are none"),
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:9", "cannot be reached"),
     ],
 )
 def test_ingest_says_why_the_store_cannot_be_used(
-    bucket: Bucket, dam_home: Path, variable: str, value: str, words: str
+    bucket: Bucket,
+    dam_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    words: str,
 ) -> None:
-    environment = bucket.server.environment() | {variable: value}
+    monkeypatch.setenv("DAGSTER_HOME", str(dam_home / "dagster"))
+    monkeypatch.setenv(variable, value)
     if not value:
-        environment["AWS_SECRET_ACCESS_KEY"] = ""
-    said = run_dam(environment, "ingest", bucket.uri)
-    assert (said.returncode, said.stdout) == (1, "")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    said = dam("ingest", bucket.uri)
+    assert (said.exit_code, said.stdout) == (1, "")
     assert re.search(words, " ".join(said.stderr.split())), said.stderr
 
 
@@ -394,7 +402,7 @@ def test_ingest_processes_what_is_in_a_bucket(
     assert {one["uri"] for one in answer["media"]} == uris
     assert not [path for path in (dam_home / "scratch").rglob("*") if path.is_file()]
     (media,) = dam_json("status", f"{bucket.uri}/rushes/one.mp4")["media"]
-    assert media["stages"]["shots"]["state"] == media["stages"]["transcript"]["state"] == "done"
+    assert {media["stages"][name]["state"] for name in ("shots", "transcript")} == {"done"}
     assert bucket.server.secret not in "".join(
         path.read_text(errors="replace") for path in dam_home.rglob("*") if path.is_file()
     )
@@ -403,20 +411,30 @@ def test_ingest_processes_what_is_in_a_bucket(
 
 @pytest.mark.slow
 @pytest.mark.weights
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_an_interrupted_ingest_leaves_no_copy_behind_after_the_next(
-    bucket: Bucket, dam_home: Path, originals: Path, how: signal.Signals
+def test_ingests_that_are_killed_and_stopped_leave_no_copy_behind_after_the_next(
+    bucket: Bucket, dam_home: Path, originals: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for path in originals.iterdir():
-        bucket.put(path.name, path)
-    command = subprocess.Popen([DAM, "ingest", bucket.uri], process_group=0)
-    while not (copies := list((dam_home / "scratch").glob("*/*/original/*"))):
-        assert command.poll() is None
-        time.sleep(0.01)
-    os.killpg(command.pid, how)
-    command.wait(timeout=120)
-    if how is signal.SIGKILL:
-        assert any(path.exists() for path in copies)
+    for name in ("DAM_SPEECH", "DAM_FACES"):
+        monkeypatch.setenv(name, "0")
+    for name in ("one.mp4", "photo.jpg"):
+        bucket.put(name, originals / name)
+    killed = interrupt_at_a_copy(bucket, dam_home, signal.SIGKILL)
+    assert killed.exists()
+    assert not interrupt_at_a_copy(bucket, dam_home, signal.SIGINT, left=killed).exists()
     said = run_dam({}, "ingest", bucket.uri)
     assert said.returncode == 0, said.stderr
+    assert not killed.exists()
     assert not [path for path in (dam_home / "scratch").rglob("*") if path.is_file()]
+
+
+def interrupt_at_a_copy(
+    bucket: Bucket, home: Path, how: signal.Signals, left: Path | None = None
+) -> Path:
+    """Ingest, and send the signal when there is a new copy of an original; returns the copy."""
+    command = subprocess.Popen([DAM, "ingest", bucket.uri], process_group=0)
+    while not (copies := set((home / "scratch").glob("*/*/original/*")) - {left}):
+        assert command.poll() is None
+        time.sleep(0.01)
+    os.killpg(command.pid, how)  # as a terminal does on Ctrl-C
+    command.wait(timeout=120)
+    return copies.pop()

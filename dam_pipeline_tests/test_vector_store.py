@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -27,23 +28,41 @@ from dam_pipeline.stores.vectors import (
     vector_rows,
 )
 from dam_pipeline_tests.handmade import axis, between
+from dam_pipeline_tests.weaviate_server import own_prefix
 
 SPACE = Space("model@0123456789ab/é B", "image_text", 8)
 OTHER = Space("other@1", "image_text", 8)
 FACE = Space("model@0123456789ab/é B", "face", 4)
 
 
-@pytest.fixture(params=["lancedb"])
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], VectorStore]:
-    """Opens the same store, empty at first, as often as it is called."""
-    return lambda: open_vector_store(Settings(home=tmp_path), request.param)
+@pytest.fixture(params=["lancedb", pytest.param("weaviate", marks=pytest.mark.weaviate)])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of a store that is empty at first."""
+    if request.param == "lancedb":
+        yield Settings(home=tmp_path)
+        return
+    server = request.getfixturevalue("weaviate_server")
+    settings = Settings(home=tmp_path, weaviate_prefix=own_prefix(), **server)
+    yield settings
+    store = open_vector_store(settings)
+    store.drop()
+    store.close()
 
 
 @pytest.fixture
-def store(open_store: Callable[[], VectorStore]) -> Iterator[VectorStore]:
-    opened = open_store()
-    yield opened
-    opened.close()
+def open_store(settings: Settings) -> Iterator[Callable[[], VectorStore]]:
+    """Opens the same store as often as it is called."""
+    with ExitStack() as opened:
+
+        def open_one() -> VectorStore:
+            return opened.enter_context(closing(open_vector_store(settings)))
+
+        yield open_one
+
+
+@pytest.fixture
+def store(open_store: Callable[[], VectorStore]) -> VectorStore:
+    return open_store()
 
 
 def vectors(media_id: str, *rows: np.ndarray, first: int = 0) -> pa.Table:
@@ -313,8 +332,8 @@ def test_a_write_stands_on_what_others_wrote_a_moment_ago(
     assert one.media_in(SPACE) == {"c"}
 
 
-def _write_many(home: Path, writer: int, rounds: int) -> None:
-    store = open_vector_store(Settings(home=home))
+def _write_many(settings: Settings, writer: int, rounds: int) -> None:
+    store = open_vector_store(settings)
     for number in range(rounds):
         own = f"own-{writer}-{number % 4}"
         rows = pa.concat_tables(
@@ -327,10 +346,10 @@ def _write_many(home: Path, writer: int, rounds: int) -> None:
 
 
 def test_two_processes_writing_at_once_lose_and_double_nothing(
-    open_store: Callable[[], VectorStore], tmp_path: Path
+    open_store: Callable[[], VectorStore], settings: Settings
 ) -> None:
     spawn = multiprocessing.get_context("spawn")
-    writers = [spawn.Process(target=_write_many, args=(tmp_path, n, 20)) for n in (1, 2)]
+    writers = [spawn.Process(target=_write_many, args=(settings, n, 20)) for n in (1, 2)]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -341,8 +360,8 @@ def test_two_processes_writing_at_once_lose_and_double_nothing(
     assert len({m.score > 0.5 for m in store.nearest(SPACE, axis(1), 10, {"shared"})}) == 1
 
 
-def _write_for_ever(home: Path) -> None:
-    store = open_vector_store(Settings(home=home))
+def _write_for_ever(settings: Settings) -> None:
+    store = open_vector_store(settings)
     number = 0
     while True:
         store.put(
@@ -357,11 +376,11 @@ def _write_for_ever(home: Path) -> None:
 
 @pytest.mark.parametrize("after_s", [0.02, 0.17])
 def test_a_killed_writer_leaves_nothing_that_putting_again_does_not_mend(
-    open_store: Callable[[], VectorStore], tmp_path: Path, after_s: float
+    open_store: Callable[[], VectorStore], settings: Settings, after_s: float
 ) -> None:
     store = open_store()
     store.put(SPACE, ["other"], vectors("other", axis(7)))
-    writer = multiprocessing.get_context("spawn").Process(target=_write_for_ever, args=(tmp_path,))
+    writer = multiprocessing.get_context("spawn").Process(target=_write_for_ever, args=(settings,))
     writer.start()
     while store.counts()[SPACE.name] < 101:
         time.sleep(0.01)

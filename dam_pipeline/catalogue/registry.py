@@ -113,7 +113,7 @@ def _folder(path_or_uri: str | Path) -> Path:
     if separator and scheme != "file":
         raise ConfigurationError(
             f"{text}: sources on {scheme}:// are not yet supported. Give a folder of this machine, "
-            "such as a mounted share."
+            "such as a mounted share; `dam ingest` takes what is at an s3:// address now."
         )
     path = Path(os.path.abspath(uri_to_path(text) if separator else text))
     if not path.is_dir():

@@ -40,6 +40,7 @@ DENIED = ("AccessDenied", "403", "Forbidden")
 REFUSED = (
     *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"),
     *("TokenRefreshRequired", "RequestTimeTooSkewed"),
+    "XAdminUserNotFound",  # versitygw's word for an unknown key
 )
 
 LOGIN = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile in AWS_PROFILE"
@@ -144,7 +145,7 @@ def _client() -> Any:
 
     retries = {"mode": "standard", "total_max_attempts": TRIES}
     config = Config(connect_timeout=CONNECT_S, read_timeout=SILENCE_S, retries=retries)
-    return boto3.client("s3", config=config)
+    return boto3.Session().client("s3", config=config)
 
 
 def _bucket_and_key(address: str) -> tuple[str, str]:
