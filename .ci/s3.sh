@@ -3,7 +3,8 @@
 #
 #   .ci/s3.sh build           compiles the server once into the cache folder; needs Go (1.5 minutes)
 #   .ci/s3.sh start           starts one, built before if need be; prints its folder, its address,
-#                             the access key and the secret key, a line each
+#                             its owner's access key and secret key, and those of a guest who may
+#                             only do what a bucket's policy allows, a line each
 #   .ci/s3.sh stop FOLDER     stops it and deletes the folder
 #
 # Never for data that anyone wants to keep.
@@ -47,22 +48,32 @@ sys.exit(opener.open(f"http://127.0.0.1:{sys.argv[1]}/health", timeout=2).status
 PYTHON
 }
 
+random() { # hex digits of so many bytes
+    od -An "-N$1" -tx1 /dev/urandom | tr -d ' \n'
+}
+
+add_guest() { # of the server that `start` has at hand
+    NO_PROXY=127.0.0.1 "$SERVER" admin --access "$key" --secret "$secret" --region us-east-1 \
+        --endpoint-url "http://127.0.0.1:$port" \
+        create-user --access "$guest" --secret "$guest_secret" --role user
+}
+
 start() {
     build
-    local folder port key secret
+    local folder port key secret guest guest_secret
     folder=$(mktemp -d "${TMPDIR:-/tmp}/dam-s3.XXXXXX")
-    mkdir "$folder/data" "$folder/meta"
-    key=dam$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')
-    secret=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+    mkdir "$folder/data" "$folder/meta" "$folder/iam"
+    key=owner$(random 4) secret=$(random 16) guest=guest$(random 4) guest_secret=$(random 16)
     for _ in 1 2 3; do # somebody may take the port before the server does
         port=$(free_port)
         ROOT_ACCESS_KEY=$key ROOT_SECRET_KEY=$secret nohup "$SERVER" --port "127.0.0.1:$port" \
-            --health /health --region us-east-1 posix --sidecar "$folder/meta" "$folder/data" \
+            --health /health --region us-east-1 --iam-dir "$folder/iam" posix --sidecar "$folder/meta" "$folder/data" \
             </dev/null >"$folder/log" 2>&1 9>&- &
         echo $! >"$folder/pid"
         for _ in $(seq 100); do
             if answers "$port"; then
-                printf '%s\n' "$folder" "http://127.0.0.1:$port" "$key" "$secret"
+                add_guest >"$folder/guest.log" 2>&1 || fail "No guest: $(tail -3 "$folder/guest.log")"
+                printf '%s\n' "$folder" "http://127.0.0.1:$port" "$key" "$secret" "$guest" "$guest_secret"
                 return
             fi
             kill -0 "$(cat "$folder/pid")" 2>/dev/null || break

@@ -30,7 +30,7 @@ def test_shots_stand_where_the_clip_was_cut(
     document = shown(library, "interview.mp4")
     cuts = sample_library["clips/interview.mp4"].cuts_s
     assert [one["start_s"] for one in document["shots"]][1:] == pytest.approx(cuts, abs=0.1)
-    assert all(set(one) == {"start_s", "end_s"} for one in document["shots"])
+    assert [one["transition"] for one in document["shots"]] == ["start"] + ["cut"] * len(cuts)
 
 
 def test_keyframe_paths_lead_from_the_home_to_pictures_and_one_is_the_hero(

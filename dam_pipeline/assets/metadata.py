@@ -18,7 +18,7 @@ SHOWN_ROWS = 5
 """Rows of the small table; the page behind the link shows all."""
 
 SHOWN_COLUMNS = {
-    "shots": ("start_s", "end_s"),
+    "shots": ("start_s", "end_s", "transition"),
     "keyframes": ("time_s", "start_s", "end_s", "why"),
     "face_embeddings": ("time_s", "track", "confidence"),
     "transcript": ("start_s", "end_s", "text"),

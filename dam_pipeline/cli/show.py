@@ -21,7 +21,7 @@ Rows = list[dict[str, Json]]
 
 # Documented key: stage that gives it, and the columns of its rows that are shown.
 LISTS = {
-    "shots": ("shots", ("start_s", "end_s")),
+    "shots": ("shots", ("start_s", "end_s", "transition")),
     "keyframes": ("keyframes", ("time_s", "start_s", "end_s", "path", "is_hero")),
     "faces": ("face_embeddings", ("time_s", "box", "confidence", "track", "is_best")),
     "transcript": ("transcript", ("start_s", "end_s", "text")),
@@ -115,7 +115,13 @@ def _print(listing: "Listing", document: Mapping[str, Json]) -> None:
     table(
         ("stage", "state", "seconds", "made by", "reason"),
         [
-            (name, stage["state"], _seconds(stage["seconds"]), _maker(made_by, name), stage["reason"])
+            (
+                name,
+                stage["state"],
+                _seconds(stage["seconds"]),
+                _maker(made_by, name),
+                stage["reason"],
+            )
             for name, stage in document["stages"].items()
         ],
     )

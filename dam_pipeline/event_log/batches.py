@@ -42,17 +42,18 @@ def _report(instance: dg.DagsterInstance, run_id: str, events: Sequence[DagsterE
 
 
 def _event(event: AssetEvent, job_name: str, step: StepExecutionContext | None) -> DagsterEvent:
-    is_result = isinstance(event, dg.AssetMaterialization)
-    kind = DagsterEventType.ASSET_MATERIALIZATION
+    content: StepMaterializationData | AssetObservationData
+    if isinstance(event, dg.AssetMaterialization):
+        kind, content = DagsterEventType.ASSET_MATERIALIZATION, StepMaterializationData(event)
+    else:
+        kind, content = DagsterEventType.ASSET_OBSERVATION, AssetObservationData(event)
     return DagsterEvent(
-        event_type_value=(kind if is_result else DagsterEventType.ASSET_OBSERVATION).value,
+        event_type_value=kind.value,
         job_name=job_name,
         step_handle=step.step.handle if step else None,
         node_handle=step.step.node_handle if step else None,
         step_kind_value=step.step.kind.value if step else None,
         logging_tags=step.event_tags if step else None,
-        event_specific_data=(
-            StepMaterializationData(event) if is_result else AssetObservationData(event)
-        ),
+        event_specific_data=content,
         message=f"{event.asset_key.to_user_string()} {event.partition}",
     )
