@@ -67,13 +67,14 @@ start() {
     for _ in 1 2 3; do # somebody may take the port before the server does
         port=$(free_port)
         ROOT_ACCESS_KEY=$key ROOT_SECRET_KEY=$secret nohup "$SERVER" --port "127.0.0.1:$port" \
-            --health /health --region us-east-1 --iam-dir "$folder/iam" posix --sidecar "$folder/meta" "$folder/data" \
-            </dev/null >"$folder/log" 2>&1 9>&- &
+            --health /health --region us-east-1 --iam-dir "$folder/iam" \
+            posix --sidecar "$folder/meta" "$folder/data" </dev/null >"$folder/log" 2>&1 9>&- &
         echo $! >"$folder/pid"
         for _ in $(seq 100); do
             if answers "$port"; then
                 add_guest >"$folder/guest.log" 2>&1 || fail "No guest: $(tail -3 "$folder/guest.log")"
-                printf '%s\n' "$folder" "http://127.0.0.1:$port" "$key" "$secret" "$guest" "$guest_secret"
+                printf '%s\n' "$folder" "http://127.0.0.1:$port" \
+                    "$key" "$secret" "$guest" "$guest_secret"
                 return
             fi
             kill -0 "$(cat "$folder/pid")" 2>/dev/null || break

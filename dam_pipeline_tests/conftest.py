@@ -13,6 +13,8 @@ from dam_pipeline.samples.contents import SampleFile
 from dam_pipeline.samples.library import make_library
 from dam_pipeline.settings import Settings, load_settings
 from dam_pipeline_tests.processed import Library, processed_library
+from dam_pipeline_tests.s3_server import Bucket, Server, open_bucket
+from dam_pipeline_tests.s3_server import running_server as running_s3
 from dam_pipeline_tests.weaviate_server import running_server
 
 # Two workers on two cores: one thread each is faster than two that wait for each other.
@@ -107,3 +109,23 @@ def weaviate_server() -> Iterator[dict[str, str | int]]:
     """Settings of a Weaviate server of our own; tests that ask are skipped where none is built."""
     with running_server() as settings:
         yield settings
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Server]:
+    """An S3 server of our own; tests that ask for it are skipped where none can be had."""
+    with running_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """An empty bucket of this test's own, on the S3 of this process."""
+    return open_bucket(s3_server, monkeypatch)
+
+
+@pytest.fixture
+def as_guest(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask the S3 server as one who may only do what the bucket's policy allows."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", bucket.server.guest_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", bucket.server.guest_secret)

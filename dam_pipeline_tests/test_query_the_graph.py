@@ -121,4 +121,4 @@ def test_every_block_runs_on_a_processed_library(
     for query in QUERIES.values():
         asked = {"media": id_of(names["graph"], "interview.mp4")} if "$media" in query else {}
         names["graph"].execute(query, asked).fetchall()
-    names["graph"].close()
+    names.pop("graph").close()

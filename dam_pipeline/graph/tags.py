@@ -13,7 +13,7 @@ from dam_pipeline.graph.tables import TAGS
 from dam_pipeline.records import Json
 from dam_pipeline.tagging.effective import EffectiveTag, effective_tags
 from dam_pipeline.tagging.people import Word, words_of_people
-from dam_pipeline.tagging.vocabulary import open_vocabulary
+from dam_pipeline.tagging.vocabulary import names_of_terms
 
 TABLE = "tags"
 _LABELS_SQL = """
@@ -48,7 +48,7 @@ def write_tags(
 def _versions(home: Path, library: Library) -> dict[str, str]:
     """What each media's tags depend on: the stage, the probe's keywords, people, the vocabulary."""
     words = words_of_people(home)
-    vocabulary = hashlib.blake2b(repr(open_vocabulary(home)).encode(), digest_size=8).hexdigest()
+    vocabulary = hashlib.blake2b(repr(names_of_terms(home)).encode(), digest_size=8).hexdigest()
     stages = [library.stage(name).entries for name in ("probe", "tags")]
     return {
         one.media_id: " ".join(

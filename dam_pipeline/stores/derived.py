@@ -107,8 +107,9 @@ class DerivedFiles:
         """The rows of a stage; raises SchemaMismatch when they are missing or damaged."""
         path = self.folder(media_id) / f"{stage}.parquet"
         try:
-            # A small file is read in half the time by one thread.
-            return pq.read_table(path, partitioning=None, use_threads=False)
+            # Half the time of `read_table`, which looks for datasets and threads.
+            with pq.ParquetFile(path) as file:
+                return file.read(use_threads=False)
         except (FileNotFoundError, pa.ArrowInvalid) as error:
             raise SchemaMismatch(
                 f"{path} cannot be read ({error}). Run `dam retry --stage {stage} {media_id}`."
