@@ -23,12 +23,13 @@ fail() {
 build() {
     [ ! -x "$SERVER" ] || return 0
     command -v go >/dev/null ||
-        fail "No S3 server is built and Go is missing: install Go (apt-get install golang), then run again."
+        fail "No S3 server is built and Go is missing: install Go (1.25 or newer), then run again."
     mkdir -p "$CACHE"
     exec 9>"$SERVER.lock" && flock 9 # several may ask at once: one builds
     [ ! -x "$SERVER" ] || return 0
     local bin
-    bin=$(mktemp -d "$CACHE/build.XXXXXX")
+    rm -rf "$CACHE"/versitygw-build.* # of builds that were killed
+    bin=$(mktemp -d "$CACHE/versitygw-build.XXXXXX")
     GOBIN=$bin GOFLAGS=-p=2 go install "$SOURCE@$VERSION" >"$bin/log" 2>&1 ||
         fail "versitygw $VERSION could not be built: $(tail -3 "$bin/log")"
     mv "$bin/versitygw" "$SERVER"

@@ -13,7 +13,7 @@ from dam_pipeline.samples.contents import SampleFile
 from dam_pipeline.samples.library import make_library
 from dam_pipeline.settings import Settings, load_settings
 from dam_pipeline_tests.processed import Library, processed_library
-from dam_pipeline_tests.s3_server import Bucket, Server, open_bucket
+from dam_pipeline_tests.s3_server import Bucket, Server, ask_as, open_bucket
 from dam_pipeline_tests.s3_server import running_server as running_s3
 from dam_pipeline_tests.weaviate_server import running_server
 
@@ -127,5 +127,8 @@ def bucket(s3_server: Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:
 @pytest.fixture
 def as_guest(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask the S3 server as one who may only do what the bucket's policy allows."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", bucket.server.guest_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", bucket.server.guest_secret)
+    guest = {
+        "AWS_ACCESS_KEY_ID": bucket.server.guest_key,
+        "AWS_SECRET_ACCESS_KEY": bucket.server.guest_secret,
+    }
+    ask_as(monkeypatch, guest)

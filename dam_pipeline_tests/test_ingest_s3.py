@@ -15,13 +15,12 @@ from PIL import Image
 from dam_pipeline.catalogue.discovery import Discovery, discover
 from dam_pipeline.records import StageRow, State
 from dam_pipeline.settings import Settings
-from dam_pipeline.sources import s3
 from dam_pipeline.sources.content import address_identity
 from dam_pipeline.stages.engine import run_stages
 from dam_pipeline.stages.work import Toolbox
 from dam_pipeline_tests.clips import encode, place, shots, speech
 from dam_pipeline_tests.processed import DAM, dam, dam_json, run_dam
-from dam_pipeline_tests.s3_server import Bucket, CuttingProxy
+from dam_pipeline_tests.s3_server import Bucket, CuttingProxy, ask_as
 
 pytestmark = pytest.mark.s3
 
@@ -126,8 +125,7 @@ def test_an_object_is_copied_once_for_all_its_stages(
     bucket.put("two.mp4", originals / "two.mp4")
     (media,) = ingest(tools, bucket.uri).new
     with CuttingProxy(bucket.server.url) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        s3._client.cache_clear()
+        ask_as(monkeypatch, {"AWS_ENDPOINT_URL": proxy.url})
         run_stages(tools, [media.media_id], QUICK, "run-1")
     assert {row(tools, "two.mp4", stage).state for stage in QUICK} == {State.DONE}
     # A look whether it is as listed, by one byte, and the copy.
@@ -166,9 +164,7 @@ def test_ingest_says_why_the_store_cannot_be_used(
     words: str,
 ) -> None:
     monkeypatch.setenv("DAGSTER_HOME", str(dam_home / "dagster"))
-    monkeypatch.setenv(variable, value)
-    if not value:
-        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    ask_as(monkeypatch, {variable: value})
     said = dam("ingest", bucket.uri)
     assert (said.exit_code, said.stdout) == (1, "")
     assert re.search(words, " ".join(said.stderr.split())), said.stderr

@@ -357,7 +357,8 @@ def test_two_processes_writing_at_once_lose_and_double_nothing(
     assert [writer.exitcode for writer in writers] == [0, 0]
     store = open_store()
     assert store.counts() == {SPACE.name: 2 + 8, WORDS: 8}
-    assert len({m.score > 0.5 for m in store.nearest(SPACE, axis(1), 10, {"shared"})}) == 1
+    if settings.vector_store == "lancedb":  # of writers to a server either may win, row by row
+        assert len({m.score > 0.5 for m in store.nearest(SPACE, axis(1), 10, {"shared"})}) == 1
 
 
 def _write_for_ever(settings: Settings) -> None:

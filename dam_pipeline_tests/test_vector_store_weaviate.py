@@ -129,15 +129,30 @@ def test_an_outage_in_the_middle_blocks_and_passes(gate: Gate, settings: Setting
 
 
 @pytest.mark.weaviate
-def test_rows_that_the_server_refuses_are_not_passed_over(
-    store: VectorStore, expected_error_logs: list[str]
-) -> None:
-    expected_error_logs.append("Failed to send")
+def test_rows_that_the_server_refuses_are_not_passed_over(store: VectorStore) -> None:
     store.put(SPACE, ["a"], vectors("a", axis(0)))
     shorter = Space(SPACE.name, SPACE.kind, 4)
-    with pytest.raises(StoreUnavailable, match="vector length"):
+    with pytest.raises(StoreUnavailable, match=r"did not take 1 of 1 rows .*length 4"):
         store.put(shorter, ["b"], vectors("b", axis(0, 4)))
     assert store.counts() == {SPACE.name: 1}
+
+
+@pytest.mark.weaviate
+def test_one_refused_row_among_many_is_not_passed_over(
+    store: VectorStore, settings: Settings, expected_error_logs: list[str]
+) -> None:
+    from dam_pipeline.stores.vectors.weaviate_collections import collection_of
+    from dam_pipeline.stores.vectors.weaviate_server import connect
+    from dam_pipeline.stores.vectors.weaviate_store import insert, vector_objects
+
+    expected_error_logs.append("Failed to send")
+    store.put(SPACE, ["a"], vectors("a", axis(0)))
+    objects = vector_objects(vectors("b", axis(0), axis(1)), ["b:0", "b:1"])
+    objects += vector_objects(vectors("c", axis(0, 4)), ["c:0"])
+    with connect(settings) as client:
+        collection = client.collections.use(collection_of(settings.weaviate_prefix, SPACE).name)
+        with pytest.raises(StoreUnavailable, match=r"did not take 1 of 3 rows .*length 4"):
+            insert(collection, objects)
 
 
 @pytest.mark.weaviate
@@ -182,11 +197,13 @@ def test_a_rebuild_fills_an_empty_server_with_what_lancedb_holds(
     assert {(s.name, s.kind): store.media_in(s) for s in store.spaces()} == {
         (s.name, s.kind): lance.media_in(s) for s in lance.spaces()
     }
-    for question in ("fishermen", '"the"', "a face"):
-        first, second = (
-            json.loads(run_dam(variables, "search", question, "--json").stdout)
-            for variables in (own.environment(), on_server)
+    for question in ("fishermen", '"come home"'):
+        here, there = (
+            [hit["media_id"] for hit in json.loads(answer.stdout)["hits"]]
+            for answer in (
+                run_dam(variables, "search", question, "--json")
+                for variables in (own.environment(), on_server)
+            )
         )
-        assert [hit["media_id"] for hit in first["hits"]] == [
-            hit["media_id"] for hit in second["hits"]
-        ]
+        assert here
+        assert here == there

@@ -89,10 +89,9 @@ def read_content(file: Listed) -> Content | None:
         return by_address
     try:
         if file.size_bytes > WHOLE_UP_TO_BYTES:
-            return Content(fingerprint(file.size_bytes, lambda at, n: _range(file, at, n)))
-        with _told(file.uri):
-            body = _get(file)["Body"]
-            return Content(fingerprint(file.size_bytes, lambda _at, n: bytes(body.read(n))))
+            return Content(fingerprint(file.size_bytes, lambda at, n: _bytes(file, at, at + n)))
+        whole = _bytes(file, 0, file.size_bytes)  # one request instead of up to sixteen
+        return Content(fingerprint(file.size_bytes, lambda at, n: whole[at : at + n]))
     except (SourceChanged, _Gone):
         return None
     except UnreadableMedia:
@@ -106,7 +105,7 @@ def whole_sha256(file: Listed, on_bytes: OnBytes | None = None) -> str | None:
     """
     digest = hashlib.sha256()
     try:
-        for piece in _pieces(file):
+        for piece in _pieces(file, 0, file.size_bytes):
             digest.update(piece)
             if on_bytes:
                 on_bytes(len(piece))
@@ -123,29 +122,27 @@ def check(file: Listed) -> None:
 
 
 def download(file: Listed, path: Path, on_bytes: OnBytes | None = None) -> None:
-    """Write an object's bytes to a file; raises as `check` does, and OSError for the file.
-
-    A lost connection is taken up where it broke, a few times.
-    """
+    """Write an object's bytes to a file; raises as `check` does, and OSError for the file."""
     with open(path, "wb") as out:
-        for piece in _pieces(file):
+        for piece in _pieces(file, 0, file.size_bytes):
             out.write(piece)
             if on_bytes:
                 on_bytes(len(piece))
 
 
-class _Gone(SourceUnavailable):
-    """The object is not there any more."""
-
-
 @cache
-def _client() -> Any:
+def client() -> Any:
+    """The vendor's client, made once a process: it may be used by all threads."""
     import boto3
     from botocore.config import Config
 
     retries = {"mode": "standard", "total_max_attempts": TRIES}
     config = Config(connect_timeout=CONNECT_S, read_timeout=SILENCE_S, retries=retries)
     return boto3.Session().client("s3", config=config)
+
+
+class _Gone(SourceUnavailable):
+    """The object is not there any more."""
 
 
 def _bucket_and_key(address: str) -> tuple[str, str]:
@@ -157,13 +154,13 @@ def _bucket_and_key(address: str) -> tuple[str, str]:
 
 def _entries(bucket: str, prefix: str) -> Iterator[Any]:
     """The object of this key, if there is one, and all in the folder of this name."""
-    client = _client()
+    s3 = client()
     if prefix:
         # A key is the first of all that begin with it.
-        first = client.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        first = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
         yield from (entry for entry in first.get("Contents", ()) if entry["Key"] == prefix)
     folder = f"{prefix}/" if prefix else ""
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder):
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder):
         yield from page.get("Contents", ())
 
 
@@ -176,34 +173,33 @@ def _get(file: Listed, span: tuple[int, int] | None = None, etag: str = "") -> A
     options = {"Range": f"bytes={span[0]}-{span[1] - 1}"} if span else {}
     if etag:
         options["IfMatch"] = etag
-    reply = _client().get_object(Bucket=bucket, Key=key, **options)
+    reply = client().get_object(Bucket=bucket, Key=key, **options)
     if not _is_as_listed(reply, file):
         reply["Body"].close()
         raise SourceChanged(_changed(file.uri))
     return reply
 
 
-def _range(file: Listed, at: int, length: int) -> bytes:
-    with _told(file.uri):
-        return bytes(_get(file, (at, at + length))["Body"].read())
+def _bytes(file: Listed, start: int, end: int) -> bytes:
+    return b"".join(_pieces(file, start, end))
 
 
-def _pieces(file: Listed) -> Iterator[bytes]:
-    """All bytes of an object, going on behind those already given when a connection is lost."""
+def _pieces(file: Listed, start: int, end: int) -> Iterator[bytes]:
+    """The bytes `[start, end)` of an object; a lost connection is taken up where it broke."""
     from botocore.exceptions import HTTPClientError, IncompleteReadError, ResponseStreamingError
 
-    at, etag, tries = 0, "", 0
-    while at < file.size_bytes:
+    at, etag, losses = start, "", 0
+    while at < end:
         with _told(file.uri):
+            reply = _get(file, (at, end), etag)
+            etag = reply.get("ETag", "")
             try:
-                reply = _get(file, (at, file.size_bytes), etag)
-                etag = reply.get("ETag", "")
                 for piece in reply["Body"].iter_chunks(PIECE_BYTES):
                     yield piece
                     at += len(piece)
             except (HTTPClientError, IncompleteReadError, ResponseStreamingError):
-                tries += 1
-                if tries >= TRIES:
+                losses += 1
+                if losses >= TRIES:
                     raise
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 from weaviate.classes.aggregate import GroupByAggregate
 from weaviate.classes.data import DataObject
 from weaviate.classes.query import BM25Operator, Filter, MetadataQuery
-from weaviate.exceptions import WeaviateQueryError
+from weaviate.exceptions import WeaviateInsertManyAllFailedError, WeaviateQueryError
 from weaviate.util import generate_uuid5
 
 from dam_pipeline.errors import StoreUnavailable
@@ -209,13 +209,15 @@ def word_objects(table: pa.Table, ids: Sequence[str]) -> list[DataObject[Any, An
 
 
 def insert(collection: Any, objects: Sequence[DataObject[Any, Any]]) -> None:
-    """Write objects in one call; raises StoreUnavailable when only some of them were taken."""
-    errors = collection.data.insert_many(objects).errors
-    if errors:
-        first = next(iter(errors.values())).message
+    """Write objects in one call; raises StoreUnavailable when one of them was not taken."""
+    try:
+        refusals = [one.message for one in collection.data.insert_many(objects).errors.values()]
+    except WeaviateInsertManyAllFailedError as error:
+        refusals = [error.message] * len(objects)
+    if refusals:
         raise StoreUnavailable(
-            f"Weaviate did not take {len(errors)} of {len(objects)} rows for {collection.name}: "
-            f"{first}. Mend that on the server; the work then goes on."
+            f"Weaviate did not take {len(refusals)} of {len(objects)} rows for {collection.name}: "
+            f"{refusals[0]}. Mend that on the server; the work then goes on."
         )
 
 
