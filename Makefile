@@ -8,10 +8,10 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PYTHON
 
-.PHONY: help setup demo test dev lint check docs bench lock clean
+.PHONY: help setup demo test dev lint check docs bench bench-long accuracy lock clean
 
 help: ## List the targets
-	@sed -nE 's/^([a-z]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: ## Install what is missing: system tools, and the pinned Python environment in .venv
 	@.ci/setup.sh
@@ -41,9 +41,16 @@ check: lint test ## All that must hold before a change lands: lint and test
 docs: setup ## Write the reference pages anew from settings, commands and schemas
 	@$(BIN)/python -m dam_pipeline.cli.reference_pages docs/reference
 
-bench: export DAM_PROFILE := bundled
-bench: setup ## Run the benchmarks, each of which answers one question
-	@set -e; for question in benchmarks/bench_*.py; do $(BIN)/python "$$question"; done
+bench bench-long accuracy: export DAM_PROFILE := bundled
+bench: setup ## Measure the speed against bare tools (at most 40 minutes on 2 cores)
+	@$(BIN)/python benchmarks/run.py
+
+bench-long: setup ## Measure what takes longer: faces, search, the graph, a large library
+	@$(BIN)/python benchmarks/run.py --long
+
+accuracy: setup ## Measure what is right, on generated truth; each script also takes a labelled folder
+	@set -e; for script in benchmarks/accuracy/*.py; do \
+	    if grep -q __main__ "$$script"; then $(BIN)/python "$$script"; fi; done
 
 lock: setup ## Choose the newest versions that pyproject.toml allows and pin them
 	@$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 \

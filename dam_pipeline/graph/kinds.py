@@ -104,6 +104,7 @@ def _same_face(library: Library, space: Space | None) -> Kind:
             floats_of(rows.table, "end_s"),
             boxes_of(rows.table),
             vectors_of(rows.table),
+            floats_of(rows.table, "quality"),
         )
         return same_face.same_face(faces, space, _mask(rows, new))
 
