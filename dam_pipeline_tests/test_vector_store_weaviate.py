@@ -40,14 +40,18 @@ def store(settings: Settings) -> Iterator[VectorStore]:
 
 
 @pytest.fixture
-def gate(settings: Settings) -> Iterator[Gate]:
-    made = Gate(urlsplit(settings.weaviate_url).port)
+def gates(settings: Settings) -> Iterator[tuple[Gate, Gate]]:
+    """Gates before both ports of the server, shut at first."""
+    made = Gate(urlsplit(settings.weaviate_url).port), Gate(settings.weaviate_grpc_port)
     yield made
-    made.shut()
+    for gate in made:
+        gate.shut()
 
 
-def through(gate: Gate, settings: Settings) -> Settings:
-    return settings.model_copy(update={"weaviate_url": f"http://127.0.0.1:{gate.port}"})
+def through(gates: tuple[Gate, Gate], settings: Settings) -> Settings:
+    web, grpc = (gate.port for gate in gates)
+    places = {"weaviate_url": f"http://127.0.0.1:{web}", "weaviate_grpc_port": grpc}
+    return settings.model_copy(update=places)
 
 
 def test_where_nobody_answers_it_says_which_setting_to_mend(tmp_path: Path) -> None:
@@ -104,24 +108,33 @@ def test_a_wrong_key_is_refused_at_once(settings: Settings) -> None:
 
 
 @pytest.mark.weaviate
-def test_a_server_that_is_starting_is_waited_for(gate: Gate, settings: Settings) -> None:
-    starting = Timer(1.5, gate.open)
-    starting.start()
-    store = open_vector_store(through(gate, settings))
+def test_a_server_that_is_starting_is_waited_for(
+    gates: tuple[Gate, Gate], settings: Settings
+) -> None:
+    starting = [Timer(0.5 + at, gate.open) for at, gate in enumerate(gates)]
+    for one in starting:
+        one.start()
+    store = open_vector_store(through(gates, settings))
     assert store.counts() == {}
     store.close()
-    starting.join()
+    for one in starting:
+        one.join()
 
 
 @pytest.mark.weaviate
-def test_an_outage_in_the_middle_blocks_and_passes(gate: Gate, settings: Settings) -> None:
-    gate.open()
-    store = open_vector_store(through(gate, settings))
+def test_an_outage_in_the_middle_blocks_and_passes(
+    gates: tuple[Gate, Gate], settings: Settings
+) -> None:
+    for gate in gates:
+        gate.open()
+    store = open_vector_store(through(gates, settings))
     store.put(SPACE, ["a"], vectors("a", axis(0)))
-    gate.shut()
+    for gate in gates:
+        gate.shut()
     with pytest.raises(StoreUnavailable, match="DAM_WEAVIATE_URL"):
         store.put(SPACE, ["b"], vectors("b", axis(1)))
-    gate.open()
+    for gate in gates:
+        gate.open()
     store.put(SPACE, ["b"], vectors("b", axis(1)))
     assert store.counts() == {SPACE.name: 2}
     store.drop()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dam_pipeline.cli.options import AsJson, MediaRef
-from dam_pipeline.cli.output import OUT, Exit, command, print_json, table
+from dam_pipeline.cli.output import OUT, Exit, command, print_json, say, table
 from dam_pipeline.cli.wording import clock, place, span
 from dam_pipeline.records import Json, MediaKind, Provenance, State
 from dam_pipeline.settings import load_settings
@@ -43,16 +43,21 @@ def run(
     Examples: dam show tape-07-3f2a9c · dam show /media/tapes/a.mov --json
     """
     from dam_pipeline.cli.listing import list_media
+    from dam_pipeline.models import spaces
     from dam_pipeline.stages.work import Toolbox
 
-    with Toolbox.open(load_settings()) as tools:
+    settings = load_settings()
+    with Toolbox.open(settings) as tools:
         found = tools.catalogue.find(media)
         listing = list_media(tools, [found])[0]
         document = dossier(tools, listing, vectors=vectors)
     if as_json:
         print_json(document)
-    else:
-        _print(listing, document)
+        return Exit.OK
+    _print(listing, document)
+    space = spaces(settings).get("image_text")
+    if space and space.warning and any(tag["source"] == "model" for tag in document["tags"]):
+        say(f"note: {space.warning}")
     return Exit.OK
 
 
@@ -134,7 +139,7 @@ def _maker(made_by: Mapping[str, Json], stage: str) -> str:
         return ""
     one = made_by[stage]
     if one["model"]:
-        return f"{one['model']}@{one['weights_sha256'][:12]}"
+        return f"{one['model']}@{one['weights_sha256'][:8]}"
     return f"code {one['code_version']}"
 
 

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 import weaviate
 from weaviate.auth import Auth
+from weaviate.config import AdditionalConfig, GrpcConfig
 from weaviate.exceptions import UnexpectedStatusCodeError, WeaviateBaseError
 
 from dam_pipeline.errors import ConfigurationError, StoreUnavailable
@@ -111,9 +112,14 @@ def _client(settings: Settings, address: SplitResult) -> weaviate.WeaviateClient
         grpc_secure=is_secure,
     )
     key = settings.weaviate_api_key
+    # After an outage gRPC would look for the server again only every two minutes.
+    patience = GrpcConfig(channel_options=[("grpc.max_reconnect_backoff_ms", 1000)])
     # The client's own checks would ask the Internet for its newest version.
     return weaviate.WeaviateClient(
-        parameters, auth_client_secret=Auth.api_key(key) if key else None, skip_init_checks=True
+        parameters,
+        auth_client_secret=Auth.api_key(key) if key else None,
+        additional_config=AdditionalConfig(grpc_config=patience),
+        skip_init_checks=True,
     )
 
 
@@ -123,9 +129,10 @@ def _what_is_wrong(error: Exception) -> str:
         return "refuses the API key. Set DAM_WEAVIATE_API_KEY to one that it knows"
     if refusal == HTTPStatus.FORBIDDEN:
         return "does not allow this to the API key. Set DAM_WEAVIATE_API_KEY to one that may write"
-    words = str(getattr(error, "message", "") or error).strip().splitlines()
-    said = words[0][:300].rstrip(".") if words else type(error).__name__
-    return f"cannot be used: {said}. Start it, or mend DAM_WEAVIATE_URL and DAM_WEAVIATE_GRPC_PORT"
+    words = str(getattr(error, "message", "") or error).strip()
+    inner = re.search(r'details = "([^"\n]+)', words)  # of gRPC, below a line that says nothing
+    said = inner[1] if inner else (words.splitlines() or [type(error).__name__])[0]
+    return f"cannot be used: {said[:300].rstrip('.')}. Start it, or mend DAM_WEAVIATE_URL and DAM_WEAVIATE_GRPC_PORT"
 
 
 def _refusal(error: Exception) -> int | None:
