@@ -11,7 +11,7 @@ export PYTHON
 .PHONY: help setup demo test dev lint check docs bench bench-long accuracy lock clean
 
 help: ## List the targets
-	@sed -nE 's/^([a-z-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## Install what is missing: system tools, and the pinned Python environment in .venv
 	@.ci/setup.sh

@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     clip_batch: int = Field(32, ge=1, description="Pictures encoded at once.")
     clip_precision: Literal["fp32", "bf16"] = Field("fp32", description="Number format of CLIP.")
 
-    decoder_memory_mb: int = Field(6144, ge=512, description="Memory limit of a decoder child.")
+    decoder_memory_mb: int = Field(6144, ge=768, description="Memory limit of a decoder child.")
     decoder_stall_s: float = Field(60.0, gt=0, description="Seconds without progress: give up.")
     max_megapixels: float = Field(400.0, gt=0, description="Largest picture that is decoded.")
     shot_threshold: float = Field(

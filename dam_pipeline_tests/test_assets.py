@@ -141,7 +141,8 @@ def test_a_changed_setting_makes_exactly_its_dependants_stale_in_dagster(
     assert stale(settings, instance, key) == set()
     changed = settings.model_copy(update={"keyframe_gap_s": 2.0})
     assert stale(changed, instance, key) == {
-        *("keyframes", "clip_embeddings", "face_embeddings", "scenes", "search_index")
+        *("keyframes", "clip_embeddings", "tags", "face_embeddings", "scenes"),
+        "search_index",
     }
 
 

@@ -19,6 +19,7 @@ def test_every_command_of_the_design_is_there() -> None:
     groups = {
         "source": ("add", "list", "remove", "accept"),
         "models": ("list", "fetch", "import", "verify"),
+        "tag": ("add", "remove", "list", "vocabulary", "calibrate"),
     }
     expected = {f"dam {name}" for name in COMMANDS}
     expected |= {f"dam {group} {name}" for group in GROUPS for name in groups[group]}

@@ -34,7 +34,8 @@ def rows(library: Library, name: str) -> dict[str, StageRow]:
 
 def test_dependants_of_a_stage_come_with_it_in_order() -> None:
     assert with_dependants({"scenes"}) == ["scenes"]
-    assert with_dependants({"transcript"}) == ["transcript", "scenes", "search_index"]
+    after_words = ["transcript", "sentence_embeddings", "scenes", "search_index"]
+    assert with_dependants({"transcript"}) == after_words
     assert with_dependants({"probe"}) == [name for name in STAGES if name != "checksum"]
 
 
@@ -54,7 +55,7 @@ def test_a_changed_setting_makes_its_stage_and_dependants_stale_and_chosen(
 ) -> None:
     monkeypatch.setenv("DAM_SPEECH_LANGUAGE", "en")
     assert planned("--stale", "memo") == {
-        "memo.flac": ["transcript", "scenes", "search_index"],
+        "memo.flac": ["transcript", "sentence_embeddings", "scenes", "search_index"],
     }
     assert set(planned("--stale", "--path", "clips/*")) == {
         "reel.mp4",

@@ -51,7 +51,7 @@ def test_spoken_words_stand_at_their_times(library: Library) -> None:
 
 def test_a_face_has_a_vector_only_when_asked_for(library: Library) -> None:
     (face,) = shown(library, "astronaut.jpg")["faces"]
-    assert set(face) == {"time_s", "box", "confidence"}
+    assert set(face) == {"time_s", "box", "confidence", "track", "is_best"}
     assert face["time_s"] == 0.0
     (with_vector,) = shown(library, "astronaut.jpg", "--vectors")["faces"]
     assert sum(value * value for value in with_vector["vector"]) == pytest.approx(1.0, abs=1e-3)
@@ -61,7 +61,7 @@ def test_provenance_names_the_model_its_weights_and_the_inputs(library: Library)
     provenance = shown(library, "interview.mp4")["provenance"]
     keys = {
         *("model", "revision", "weights_sha256", "settings_hash", "code_version"),
-        *("run_id", "inputs", "also"),
+        *("settings", "run_id", "when", "inputs", "also", "original_sha256"),
     }
     assert all(set(one) == keys for one in provenance.values())
     assert provenance["transcript"]["model"] == "whisper-base-ct2"

@@ -173,7 +173,10 @@ def test_a_partition_shows_the_first_rows_of_a_clip(settings: Settings, tmp_path
     shots = shown_of_a_clip(settings, tmp_path)["shots"]
     assert shots["shots"].value == 2
     rows = [record.data for record in shots["rows"].records]
-    assert rows == [{"start_s": 0.0, "end_s": 0.8}, {"start_s": 0.8, "end_s": 1.6}]
+    assert rows == [
+        {"start_s": 0.0, "end_s": 0.8, "transition": "start"},
+        {"start_s": 0.8, "end_s": 1.6, "transition": "cut"},
+    ]
 
 
 def test_loading_the_definitions_opens_no_socket_and_imports_no_model(dam_home: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_picture_beyond_the_memory_limit_is_refused_with_the_limits_name(tmp_p
 
 
 def test_the_least_memory_that_may_be_set_is_enough_for_a_clip(tmp_path, clip):
-    with open_decoder(tmp_path, decoder_memory_mb=512) as decoder:
+    with open_decoder(tmp_path, decoder_memory_mb=768) as decoder:
         assert decoder.look(clip, MediaKind.VIDEO, tmp_path, LookPlan()).frames == 400
 
 

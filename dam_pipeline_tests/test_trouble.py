@@ -112,8 +112,11 @@ class Home:
 
     def runs(self) -> list[dg.DagsterRun]:
         """Dagster's runs of the job `ingest`, the newest first."""
-        with dg.DagsterInstance.from_config(str(self.path / "dagster")) as instance:
-            return list(instance.get_runs(dg.RunsFilter(job_name="ingest")))
+        folder = str(self.path / "dagster")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("DAGSTER_HOME", folder)
+            with dg.DagsterInstance.from_config(folder) as instance:
+                return list(instance.get_runs(dg.RunsFilter(job_name="ingest")))
 
     def assert_nothing_is_half_written(self) -> None:
         """Read every derived file that has its final name."""

@@ -26,17 +26,21 @@ _MARKS = {
     "removed": "[dim]-[/]",
 }
 _HEADINGS = {
-    "checksum": "sum",
-    "poster": "post",
-    "keyframes": "keys",
-    "clip_embeddings": "clip",
-    "face_embeddings": "face",
-    "transcript": "words",
-    "sentence_embeddings": "mean",
-    "scenes": "scene",
-    "search_index": "index",
+    "checksum": "sha",
+    "probe": "pro",
+    "poster": "pos",
+    "shots": "sho",
+    "keyframes": "key",
+    "fingerprints": "fin",
+    "clip_embeddings": "cli",
+    "tags": "tag",
+    "face_embeddings": "fac",
+    "transcript": "wor",
+    "sentence_embeddings": "mea",
+    "scenes": "sce",
+    "search_index": "ind",
 }
-"""Stages whose names are too long for ten of them to stand side by side in 80 columns."""
+"""Stage names short enough for all of them to stand side by side in 80 columns."""
 
 
 def heading(text: str) -> None:

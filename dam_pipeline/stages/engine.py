@@ -8,11 +8,12 @@ stands on them. So a file is encoded while the next is decoded, in batches acros
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import Empty, Full, Queue
 
 from dam_pipeline.records import Location, State
+from dam_pipeline.sources.originals import is_remote
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.freshness import stage_versions
 from dam_pipeline.stages.lane import Finished, Lane, Tell, stage_row
@@ -22,6 +23,8 @@ from dam_pipeline.stages.work import Stopped, Toolbox, Work
 __all__ = ["BatchReport", "Finished", "run_stages", "stage_row"]
 
 HAND_OVER_AFTER_S = 2.0  # the lane behind need not wait longer for more files
+LEAD = 2  # groups that may be ready: files are to be finished, not only begun, when the disk fills
+LOOK_EVERY_S = 0.2  # whether to stop, while the lane behind is too far behind
 
 
 @dataclass(slots=True)
@@ -92,7 +95,7 @@ class _Run:
     @contextmanager
     def _working_ahead(self, media_ids: Sequence[str]) -> Iterator[Iterator[_Ready]]:
         """What comes out of the lane ahead while it goes on; it ends with the block."""
-        queue: SimpleQueue[_Ready | BaseException | None] = SimpleQueue()
+        queue: _Queue = Queue(LEAD)
         arguments = (list(media_ids), queue)
         thread = threading.Thread(target=self._work_ahead, args=arguments, name="ahead")
         thread.start()
@@ -103,19 +106,26 @@ class _Run:
             thread.join()
             self._tools.go_on()
 
-    def _work_ahead(
-        self, media_ids: list[str], queue: "SimpleQueue[_Ready | BaseException | None]"
-    ) -> None:
+    def _work_ahead(self, media_ids: list[str], queue: "_Queue") -> None:
         try:
             for ready in self._looked_at(media_ids):
                 self._ahead.commit()
-                queue.put(_Ready(ready, self._told_ahead.copy()))
+                self._hand_over(_Ready(ready, self._told_ahead.copy()), queue)
                 self._told_ahead.clear()
-            queue.put(None)
+            self._hand_over(None, queue)
         except Stopped:
             return
         except BaseException as error:  # noqa: BLE001 (it is raised in the thread that waits)
-            queue.put(error)
+            with suppress(Stopped):
+                self._hand_over(error, queue)
+
+    def _hand_over(self, what: "_Ready | BaseException | None", queue: "_Queue") -> None:
+        while True:
+            try:
+                queue.put(what, timeout=LOOK_EVERY_S)
+                return
+            except Full:
+                self._tools.check_stopped()
 
     def _looked_at(self, media_ids: list[str]) -> Iterator[list[Work]]:
         """Files that are through the lane ahead, a group at a time or as many as time allows."""
@@ -157,7 +167,7 @@ class _Run:
             self._listener(in_order)
 
 
-def _batches(queue: "SimpleQueue[_Ready | BaseException | None]", size: int) -> Iterator[_Ready]:
+def _batches(queue: "_Queue", size: int) -> Iterator[_Ready]:
     """What is ready each time, about `size` files at most; raises what the other thread raised."""
     is_open = True
     while is_open:
@@ -185,7 +195,10 @@ def _looks_at_originals(stage: Stage) -> bool:
 
 
 def _present(places: Sequence[Location]) -> Location | None:
-    return next((place for place in places if place.missing_since is None), None)
+    """Where the original is now, rather on a disk than where it has to be fetched from."""
+    present = [place for place in places if place.missing_since is None]
+    return min(present, key=lambda place: is_remote(place.uri), default=None)
 
 
+_Queue = Queue[_Ready | BaseException | None]
 _ORDER = {name: number for number, name in enumerate(STAGES)}

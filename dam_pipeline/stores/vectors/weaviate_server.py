@@ -21,6 +21,12 @@ START_WAIT_S = 10.0  # a server on an idle machine is ready after some 7 s
 LOOK_AGAIN_S = 0.25
 ANSWER_WITHIN_S = 5.0
 OLDEST_SERVER = (1, 33)  # the first that can delete all but some objects (ContainsNone)
+# Reads wait 30 s and writes 90 s for a server that went away, which is looked for every second;
+# else calls fail at once, the client repeats them for a minute, and misses its coming back.
+PATIENCE = {
+    "grpc.service_config": '{"methodConfig": [{"name": [{}], "waitForReady": true}]}',
+    "grpc.max_reconnect_backoff_ms": 1000,
+}
 VENDOR_ERRORS = (WeaviateBaseError, httpx.HTTPError, OSError)
 REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
@@ -112,8 +118,7 @@ def _client(settings: Settings, address: SplitResult) -> weaviate.WeaviateClient
         grpc_secure=is_secure,
     )
     key = settings.weaviate_api_key
-    # After an outage gRPC would look for the server again only every two minutes.
-    patience = GrpcConfig(channel_options=[("grpc.max_reconnect_backoff_ms", 1000)])
+    patience = GrpcConfig(channel_options=list(PATIENCE.items()))
     # The client's own checks would ask the Internet for its newest version.
     return weaviate.WeaviateClient(
         parameters,
