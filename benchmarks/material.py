@@ -17,7 +17,11 @@ from PIL import Image
 from dam_pipeline.samples.tools import run_tool
 
 PHOTOGRAPH = (4000, 3000)  # 12 MP
-ROOM_PX = 1000  # each photograph is another part of one larger picture
+TURNS = (
+    Image.Transpose.FLIP_LEFT_RIGHT,
+    Image.Transpose.FLIP_TOP_BOTTOM,
+    Image.Transpose.ROTATE_180,
+)
 FACE_EVERY = 4  # each fourth photograph shows a face
 FACE_PX = 900
 CLIPS = (  # width, height, frames a second, seconds
@@ -61,10 +65,15 @@ def _make_some(paths: list[Path], numbers: Iterable[int]) -> None:
 
     face = Image.fromarray(astronaut()).resize((FACE_PX, FACE_PX), Image.Resampling.BICUBIC)
     width, height = PHOTOGRAPH
-    ground = texture(0, (width + ROOM_PX, height + ROOM_PX))
+    ground = texture(0, (2 * width, 2 * height))
     for number in numbers:
-        x, y = 37 * number % ROOM_PX, 191 * number % ROOM_PX
+        random = np.random.default_rng(number)
+        x, y = random.integers(0, width), random.integers(0, height)
         picture = ground.crop((x, y, x + width, y + height))
+        # Another order of colours and another way up, so that hardly two resemble each other.
+        picture = Image.merge("RGB", [picture.getchannel(int(c)) for c in random.permutation(3)])
+        if turn := int(random.integers(0, 4)):
+            picture = picture.transpose(TURNS[turn - 1])
         if number % FACE_EVERY == 0:
             picture.paste(face, (300 + 37 * number % 2500, 400 + 23 * number % 1500))
         picture.save(paths[number], quality=90)

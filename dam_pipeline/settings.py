@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     speech_language: str = Field("", description="Language code of the speech; empty: detected.")
     speech_window_s: float = Field(30.0, gt=10, description="Longest piece given to the model.")
 
-    batch_files: int = Field(50, ge=1, description="Most files in one run.")
+    batch_files: int = Field(200, ge=1, description="Most files in one run.")
     batch_mb: int = Field(20_000, ge=1, description="Most original megabytes in one run.")
     group_files: int = Field(32, ge=1, description="Files that go through the models together.")
     scratch_bytes: int = Field(

@@ -155,13 +155,13 @@ def test_one_refused_row_among_many_is_not_passed_over(
     store: VectorStore, settings: Settings, expected_error_logs: list[str]
 ) -> None:
     from dam_pipeline.stores.vectors.weaviate_collections import collection_of
+    from dam_pipeline.stores.vectors.weaviate_rows import insert, vector_objects
     from dam_pipeline.stores.vectors.weaviate_server import connect
-    from dam_pipeline.stores.vectors.weaviate_store import insert, vector_objects
 
     expected_error_logs.append("Failed to send")
     store.put(SPACE, ["a"], vectors("a", axis(0)))
-    objects = vector_objects(vectors("b", axis(0), axis(1)), ["b:0", "b:1"])
-    objects += vector_objects(vectors("c", axis(0, 4)), ["c:0"])
+    objects = vector_objects(vectors("b", axis(0), axis(1)), ["b:0", "b:1"])(1)
+    objects += vector_objects(vectors("c", axis(0, 4)), ["c:0"])(1)
     with connect(settings) as client:
         collection = client.collections.use(collection_of(settings.weaviate_prefix, SPACE).name)
         with pytest.raises(StoreUnavailable, match=r"did not take 1 of 3 rows .*length 4"):

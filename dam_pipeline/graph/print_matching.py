@@ -25,6 +25,7 @@ from dam_pipeline.graph.print_vectors import (
 CELLS_AT_ONCE = 2_000_000  # of the table of all prints by all prints
 MOST_STRETCHES = 4  # of one pair of media
 FITS_WELL = 0.97  # median likeness at which a window is left as it is
+WORTH_FITTING = 0.8  # likeness of stills that a better window may still raise to enough
 LEAST_SCORE = 0.2  # of a print, for the shortest run along a diagonal
 LEAST_CHROMA = 1.5  # mean distance from grey: less is no colour
 CHROMA_APART = 16.0  # mean difference of colour, of 255
@@ -75,8 +76,11 @@ def _still_matches(outer: Side, inner: Side, view: View) -> list[Match]:
     rows = vectors_of(outer.luma, view), vectors_of(inner.luma)
     table = _table(*rows)
     i, j = (int(at) for at in np.unravel_index(np.argmax(table), table.shape))
-    view = fitted(outer.luma[i : i + 1], inner.luma[j : j + 1], view)
-    table = _table(vectors_of(outer.luma, view), vectors_of(inner.luma))
+    if table[i, j] < WORTH_FITTING:
+        return []
+    if table[i, j] < FITS_WELL:
+        view = fitted(outer.luma[i : i + 1], inner.luma[j : j + 1], view)
+        table = _table(vectors_of(outer.luma, view), rows[1])
     both = outer.is_photo and inner.is_photo
     least = PHOTO_ALIKE if both else SHOWN_ALIKE
     detail = min(float(outer.detail[i]), float(inner.detail[j]))

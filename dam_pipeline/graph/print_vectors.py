@@ -3,6 +3,7 @@
 All here is linear, so that a crop or a mirror image is made from the stored print at match time.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -88,26 +89,39 @@ def cosines(one: Vectors, other: Vectors) -> NDArray[np.float32]:
 def fitted(outer: NDArray[Any], inner: NDArray[Any], view: View) -> View:
     """The window near `view` through which prints of `outer` are most like those of `inner`.
 
-    Each side is moved by ever smaller steps as long as that helps.
+    Its sides are moved by ever smaller steps, each time the one that helps most, as long as any does.
     """
     target = vectors_of(inner)
-
-    def alike(tried: View) -> float:
-        return float(cosines(vectors_of(outer, tried), target).sum())
-
-    best = alike(view)
+    best = float(cosines(vectors_of(outer, view), target).sum())
     for step in FIT_STEPS:
-        improved = True
-        while improved:
-            improved = False
-            for tried in _moved(view, step):
-                now = alike(tried)
-                if now > best + LEAST_GAIN:
-                    best, view, improved = now, tried, True
+        while True:
+            windows = _moved(view, step)
+            sums = _likenesses(outer, target, windows)
+            most = int(np.argmax(sums))
+            if sums[most] <= best + LEAST_GAIN:
+                break
+            best, view = float(sums[most]), windows[most]
     return view
 
 
-def _moved(view: View, step: float) -> list[View]:
+def _likenesses(
+    outer: NDArray[Any], target: Vectors, windows: Sequence[View]
+) -> NDArray[np.float32]:
+    """The sum of cosines of prints with their likes, through each window; mirrored all or none."""
+    planes = np.asarray(outer, np.float32).reshape(-1, SIDE, SIDE)
+    if windows[0].is_mirrored:
+        planes = np.ascontiguousarray(planes[:, :, ::-1])
+    down = np.stack([_frequencies(one.top, one.bottom) for one in windows])
+    across = np.stack([_frequencies(one.left, one.right) for one in windows])
+    seen = down[:, None] @ planes[None] @ across.transpose(0, 2, 1)[:, None]
+    vectors = seen.reshape(-1, KEPT * KEPT)[:, _ORDER] * _WEIGHTS
+    targets = np.broadcast_to(target, (len(windows), *target.shape)).reshape(vectors.shape)
+    likenesses = cosines(np.asarray(vectors, np.float32), targets)
+    return likenesses.reshape(len(windows), -1).sum(axis=1)
+
+
+@lru_cache(maxsize=4096)
+def _moved(view: View, step: float) -> tuple[View, ...]:
     """The windows with one side, or two that face each other, moved by a step, where allowed."""
     moved = []
     for sides in (
@@ -124,7 +138,7 @@ def _moved(view: View, step: float) -> list[View]:
             small = min(tried.bottom - tried.top, tried.right - tried.left) < LEAST_WINDOW
             if not small and all(-FIT_BEYOND <= at <= 1 + FIT_BEYOND for at in places.values()):
                 moved.append(tried)
-    return moved
+    return tuple(moved)
 
 
 def _order() -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -22,7 +22,10 @@ from dam_pipeline.stages.work import Stopped, Toolbox, Work
 
 __all__ = ["BatchReport", "Finished", "run_stages", "stage_row"]
 
-HAND_OVER_AFTER_S = 2.0  # the lane behind need not wait longer for more files
+SMALL_BATCH = (
+    8  # files that the lane behind takes when it has no others: CLIP is as fast as with 32
+)
+PATIENCE_S = 2.0  # after which it takes what there is
 LEAD = 2  # groups that may be ready: files are to be finished, not only begun, when the disk fills
 LOOK_EVERY_S = 0.2  # whether to stop, while the lane behind is too far behind
 
@@ -108,7 +111,7 @@ class _Run:
 
     def _work_ahead(self, media_ids: list[str], queue: "_Queue") -> None:
         try:
-            for ready in self._looked_at(media_ids):
+            for ready in self._looked_at(media_ids, queue):
                 self._ahead.commit()
                 self._hand_over(_Ready(ready, self._told_ahead.copy()), queue)
                 self._told_ahead.clear()
@@ -127,8 +130,8 @@ class _Run:
             except Full:
                 self._tools.check_stopped()
 
-    def _looked_at(self, media_ids: list[str]) -> Iterator[list[Work]]:
-        """Files that are through the lane ahead, a group at a time or as many as time allows."""
+    def _looked_at(self, media_ids: list[str], queue: "_Queue") -> Iterator[list[Work]]:
+        """Files that are through the lane ahead, a group at a time, or some where they are awaited."""
         ready: list[Work] = []
         began = time.monotonic()
         for works in self._groups(media_ids):
@@ -137,7 +140,8 @@ class _Run:
                 self._tools.check_stopped()
                 self._ahead.take([work])
                 ready.append(work)
-                if time.monotonic() - began > HAND_OVER_AFTER_S:
+                is_batch = len(ready) >= SMALL_BATCH or time.monotonic() - began > PATIENCE_S
+                if is_batch and queue.empty():
                     yield ready
                     ready, began = [], time.monotonic()
             if ready:

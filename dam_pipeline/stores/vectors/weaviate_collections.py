@@ -25,6 +25,7 @@ from dam_pipeline.records import Space
 
 VECTOR = "vector"  # name of the vector of a row, beside which other models' may come to stand
 STEMS = "stems"
+GENERATION = "generation"  # number of the put that wrote a row, counted for its media
 SLUG_LENGTH = 80
 
 
@@ -94,13 +95,23 @@ def _properties(is_words: bool) -> list[Property]:
         index_filterable=True,
         index_searchable=False,
     )
+    generation = Property(
+        name=GENERATION,
+        data_type=DataType.INT,
+        index_filterable=False,
+        index_range_filters=True,
+    )
     unasked = {"item": DataType.INT, "start_s": DataType.NUMBER, "end_s": DataType.NUMBER}
     unasked |= (
         {"text": DataType.TEXT, "language": DataType.TEXT}
         if is_words
         else {"time_s": DataType.NUMBER}
     )
-    properties = [owner, *(Property(name=n, data_type=t, **plain) for n, t in unasked.items())]
+    properties = [
+        owner,
+        generation,
+        *(Property(name=n, data_type=t, **plain) for n, t in unasked.items()),
+    ]
     if is_words:
         stems = Property(
             name=STEMS,
