@@ -2,8 +2,9 @@
 
 Ours: CPU seconds of the stages probe, shots, keyframes and CLIP, as the engine runs them, on files
 that are registered, with models loaded: the decoder child's included. The loop: models loaded once,
-too; for each file ffprobe, PySceneDetect's own `detect`, then for the middle of each shot OpenCV seeks,
-and CLIP encodes that picture by itself; a photograph is opened whole and encoded. Repeats take turns.
+too; for each file ffprobe, PySceneDetect's own `detect`, then OpenCV seeks to as many pictures as ours
+kept, at the same times, and CLIP encodes each by itself; a photograph is opened whole and encoded.
+Repeats take turns.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import os
 import resource
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -30,8 +31,8 @@ from dam_pipeline.stages.engine import run_stages
 from dam_pipeline.stages.work import Toolbox
 
 STAGES = ("probe", "shots", "keyframes", "clip_embeddings")
-CHUNK_S = 5.0
-"""The loop also takes a picture every five seconds of a long shot, as ours does."""
+
+Times = Mapping[str, Sequence[float]]
 
 
 class Loop:
@@ -40,9 +41,14 @@ class Loop:
     def __init__(self, model: Path, threads: int) -> None:
         self._clip = BareClip(model, threads)
 
-    def run(self, paths: Sequence[Path]) -> int:
-        """Look at all files; returns how many pictures were encoded."""
-        return sum(self._photograph(p) if p.suffix == ".jpg" else self._clip_file(p) for p in paths)
+    def run(self, paths: Sequence[Path], times_s: Times) -> int:
+        """Look at all files, at pictures of these times by name; returns how many were encoded."""
+        return sum(
+            self._photograph(path)
+            if path.suffix == ".jpg"
+            else self._clip_file(path, times_s[path.name])
+            for path in paths
+        )
 
     def _photograph(self, path: Path) -> int:
         ffmpeg.probe(str(path))
@@ -50,26 +56,23 @@ class Loop:
             self._clip.encode([picture.convert("RGB")])
         return 1
 
-    def _clip_file(self, path: Path) -> int:
-        duration_s = float(ffmpeg.probe(str(path))["format"]["duration"])
-        shots = [(a.seconds, b.seconds) for a, b in detect(str(path), AdaptiveDetector())]
+    def _clip_file(self, path: Path, times_s: Sequence[float]) -> int:
+        ffmpeg.probe(str(path))
+        detect(str(path), AdaptiveDetector())
         video = cv2.VideoCapture(str(path))
         count = 0
-        for start_s, end_s in shots or [(0.0, duration_s)]:
-            pieces = max(1, round((end_s - start_s) / CHUNK_S))
-            for number in range(pieces):
-                at_s = start_s + (end_s - start_s) * (number + 0.5) / pieces
-                video.set(cv2.CAP_PROP_POS_MSEC, at_s * 1000)
-                found, picture = video.read()
-                if found:
-                    rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-                    self._clip.encode([Image.fromarray(rgb)])
-                    count += 1
+        for at_s in times_s:
+            video.set(cv2.CAP_PROP_POS_MSEC, at_s * 1000)
+            found, picture = video.read()
+            if found:
+                rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+                self._clip.encode([Image.fromarray(rgb)])
+                count += 1
         return count
 
 
-def ours_cpu_s(folder: Path, home: Path) -> tuple[float, int]:
-    """CPU seconds of this process and of the decoder child, and the pictures encoded."""
+def ours_cpu_s(folder: Path, home: Path) -> tuple[float, Times]:
+    """CPU seconds of this process and of the decoder child, and the times of the pictures by name."""
     settings = load_settings(home)
     with Toolbox.open(settings) as tools:
         discover([folder], tools.catalogue, tools.derived, settings)
@@ -81,8 +84,14 @@ def ours_cpu_s(folder: Path, home: Path) -> tuple[float, int]:
         spent_s = _own_cpu_s() - began_s + _cpu_s_of(child) - child_began_s
         if len(report.finished) != len(ids) * len(STAGES):
             raise SystemExit("not every stage ran")
-        encoded = [one.stored for one in report.finished if one.stage == "clip_embeddings"]
-        return spent_s, sum(one.rows for one in encoded if one)
+        times_s = {
+            one.media.first_name: tools.derived.table(one.media.media_id, one.stage)[
+                "time_s"
+            ].to_pylist()
+            for one in report.finished
+            if one.stage == "clip_embeddings"
+        }
+        return spent_s, times_s
 
 
 def _start_decoder(tools: Toolbox, folder: Path) -> int:
@@ -133,13 +142,14 @@ def main() -> None:
             ours: list[float] = []
             plain: list[float] = []
             for turn in range(options.repeats):
-                own_s, pictures = ours_cpu_s(folder / kind, folder / f"home-{kind}-{turn}")
+                own_s, times_s = ours_cpu_s(folder / kind, folder / f"home-{kind}-{turn}")
                 ours.append(own_s)
                 began_s = _own_cpu_s()
                 wall_s = time.perf_counter()
-                others = loop.run(paths)
+                others = loop.run(paths, times_s)
                 plain.append(_own_cpu_s() - began_s)
                 wall_s = time.perf_counter() - wall_s
+            pictures = sum(len(times) for times in times_s.values())
             tell(f"{kind}: ours encoded {pictures} pictures, the loop {others} in {wall_s:.1f} s")
             measure = f"loop_{kind}_cpu"
             keep(Figure(measure, middle(ours), middle(plain), "CPU s", options.repeats), here)

@@ -118,7 +118,7 @@ def main() -> None:
         tell(f"  start-up of the command alone: {nothing.wall_s:.1f} s")
         value, baseline = middle(ours) / thousands, middle(plain) / thousands
         unit = "s a thousand files"
-        keep(Figure("unchanged_10000", value, baseline, unit, options.repeats), here)
+        keep(Figure(f"unchanged_{options.files}", value, baseline, unit, options.repeats), here)
 
 
 def _check(document: Mapping[str, object], files: int) -> None:

@@ -73,9 +73,11 @@ def embeddings(context: dg.AssetExecutionContext) -> None:
         np.save(folder / "vectors.npy", model.get_image_features(**inputs).pooler_output.numpy())
 
 
-_definitions = dg.Definitions(assets=[probe, shots, keyframes, embeddings])
+_definitions = dg.Definitions(
+    assets=[probe, shots, keyframes, embeddings], jobs=[dg.define_asset_job("obvious")]
+)
 
 
 def obvious_job() -> dg.JobDefinition:
     """All four assets of one file, on Dagster's default executor."""
-    return _definitions.resolve_implicit_global_asset_job_def()
+    return _definitions.resolve_job_def("obvious")
