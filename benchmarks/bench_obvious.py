@@ -1,8 +1,9 @@
 """How long does a library take, against the obvious Dagster project: a run a file, a step an asset?
 
 Ours: wall time of `dam ingest` of ten files on a new home, start-up included. The obvious way, with the
-same tools: four partitioned assets (probe, shots, keyframes, embeddings), one run for each partition,
-Dagster's default multiprocess executor, its storage as it comes; each step loads what it needs. Once.
+same tools: partitioned assets of the same names, written as one would first (`obvious_project.py`), one run
+for each partition, Dagster's default multiprocess executor, its storage as it comes; each step loads
+what it needs. Speech, faces and the graph are left out there. Once.
 """
 
 import argparse
