@@ -58,7 +58,7 @@ class Bench:
         # What the stages of the tiny file took was loading; it is in the start-up already.
         spent.subtract(loading)
         self.stages.append(spent)
-        keyframes = _opened(keyframe_paths(home))
+        keyframes = decode_photographs(keyframe_paths(home))
         forget(home)
         self.pictures = len(keyframes)
         self._bare(keyframes)
@@ -97,11 +97,6 @@ def _cpu(times: Sequence[Took]) -> float:
 
 def _row(seconds: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()) + " s"
-
-
-def _opened(paths: Sequence[Path]) -> list[Image.Image]:
-    """Keyframes as the bare network gets them: read reduced, outside the clock."""
-    return decode_photographs(paths)
 
 
 def _benches(folder: Path, options: argparse.Namespace, model: Path, suffix: str) -> list[Bench]:

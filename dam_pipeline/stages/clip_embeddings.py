@@ -34,7 +34,7 @@ def _run(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
 STAGE = Stage(
     name="clip_embeddings",
     level="L1",
-    version=1,
+    version=2,
     description="One vector a keyframe in the active image-text space: search by words or picture.",
     run=where_pictures(_run),
     inputs=("keyframes",),

@@ -22,10 +22,8 @@ from dam_pipeline.stages.work import Stopped, Toolbox, Work
 
 __all__ = ["BatchReport", "Finished", "run_stages", "stage_row"]
 
-SMALL_BATCH = (
-    8  # files that the lane behind takes when it has no others: CLIP is as fast as with 32
-)
-PATIENCE_S = 2.0  # after which it takes what there is
+SMALL_BATCH = 8  # files handed over where none wait: CLIP is about as fast as with 32
+PATIENCE_S = 2.0  # after which fewer are handed over
 LEAD = 2  # groups that may be ready: files are to be finished, not only begun, when the disk fills
 LOOK_EVERY_S = 0.2  # whether to stop, while the lane behind is too far behind
 
@@ -136,17 +134,14 @@ class _Run:
         began = time.monotonic()
         for works in self._groups(media_ids):
             self._ahead.claim(works)
-            for work in works:
+            for number, work in enumerate(works, start=1):
                 self._tools.check_stopped()
                 self._ahead.take([work])
                 ready.append(work)
                 is_batch = len(ready) >= SMALL_BATCH or time.monotonic() - began > PATIENCE_S
-                if is_batch and queue.empty():
+                if number == len(works) or (is_batch and queue.empty()):
                     yield ready
                     ready, began = [], time.monotonic()
-            if ready:
-                yield ready
-                ready, began = [], time.monotonic()
 
     def _groups(self, media_ids: list[str]) -> Iterator[list[Work]]:
         size = self._tools.settings.group_files

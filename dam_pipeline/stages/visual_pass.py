@@ -1,4 +1,4 @@
-"""The one decoding pass over a file's pictures, which `shots` and `keyframes` share."""
+"""The one decoding pass over a file's pictures, which the stages that look at them share."""
 
 from dam_pipeline.media.decoder import LookPlan
 from dam_pipeline.records import Look, MediaKind, Shot
@@ -13,8 +13,7 @@ def look_at(work: Work, tools: Toolbox, shots: tuple[Shot, ...] | None = None) -
     """The pass of this batch, decoding now if nobody did yet; `shots` spares their detection.
 
     Keyframe pictures lie in the work's scratch folder `PASS_FOLDER` until a stage moves them, a
-    photograph's poster beside it.
-    Raises what the decoder raises.
+    photograph's poster beside it. Raises what the decoder raises.
     """
     if work.look is None:
         settings, probe = tools.settings, work.probe
