@@ -12,44 +12,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from facenet_pytorch import InceptionResnetV1
-from safetensors.torch import save_file
 
 from dam_pipeline.errors import ConfigurationError, WeightsMismatch, WeightsMissing
 from dam_pipeline.models import (
     identify,
     known,
     open_face,
-    weights,
 )
-from dam_pipeline.models.weights import fetch, list_models
+from dam_pipeline.models.weights import fetch
 from dam_pipeline.settings import Settings
+from dam_pipeline_tests.checkpoints import clip_folder, facenet_file, status_of
 
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Settings:
     """Settings of the profile `standard` without any weights."""
     return Settings(home=tmp_path / "home", torch_threads=1)
-
-
-def _clip_folder(folder: Path, vision: dict[str, int]) -> Path:
-    """A folder that looks like CLIP; its weights are two numbers."""
-    folder.mkdir(parents=True)
-    config = {"model_type": "clip", "projection_dim": 512, "vision_config": vision}
-    (folder / "config.json").write_text(json.dumps(config))
-    save_file({"x": torch.ones(2)}, folder / "model.safetensors")
-    (folder / "tf_model.h5").write_bytes(b"the same weights in a form that nothing here reads")
-    return folder
-
-
-def _facenet_file(path: Path) -> Path:
-    torch.manual_seed(0)
-    torch.save(InceptionResnetV1(pretrained=None, classify=False).state_dict(), path)
-    return path
-
-
-def _row(settings: Settings, name: str) -> weights.ModelStatus:
-    return next(row for row in list_models(settings) if row.name == name)
 
 
 class _Files(http.server.SimpleHTTPRequestHandler):
@@ -102,7 +80,7 @@ def test_fetch_downloads_checks_and_opens(
     serve: Callable[[bytes], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    content = _facenet_file(tmp_path / "f.pt").read_bytes()
+    content = facenet_file(tmp_path / "f.pt").read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     _publish(monkeypatch, serve(content), digest)
     shares: list[float] = []
@@ -121,10 +99,10 @@ def test_fetch_throws_away_what_is_not_published(
     serve: Callable[[bytes], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _publish(monkeypatch, serve(_facenet_file(tmp_path / "f.pt").read_bytes()), "0" * 64)
+    _publish(monkeypatch, serve(facenet_file(tmp_path / "f.pt").read_bytes()), "0" * 64)
     with pytest.raises(WeightsMismatch, match="not the published 0000"):
         fetch("facenet-vggface2", bare)
-    assert not _row(bare, "facenet-vggface2").present
+    assert not status_of(bare, "facenet-vggface2").present
     assert [p for p in bare.weights_dir.iterdir() if p.is_dir()] == []
 
 
@@ -220,7 +198,7 @@ def _fetch_from_hub(
 @pytest.fixture
 def published(tmp_path: Path) -> Path:
     """What a hub shows of CLIP: weights as pytorch_model.bin, and files that are not wanted."""
-    folder = _clip_folder(tmp_path / "published", {"patch_size": 32})
+    folder = clip_folder(tmp_path / "published", {"patch_size": 32})
     (folder / "preprocessor_config.json").write_text("{}")
     (folder / "README.md").write_text("a card")
     torch.save({"x": torch.ones(2)}, folder / "pytorch_model.bin")

@@ -1,14 +1,12 @@
 """`dam models`: listing, importing and checking weights."""
 
 import hashlib
-import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from facenet_pytorch import InceptionResnetV1
 from safetensors.torch import save_file
 
 from dam_pipeline.errors import ConfigurationError, WeightsMismatch
@@ -22,32 +20,13 @@ from dam_pipeline.models import (
 from dam_pipeline.models.locate import find
 from dam_pipeline.models.weights import import_folder, list_models, verify
 from dam_pipeline.settings import Settings
+from dam_pipeline_tests.checkpoints import clip_folder, facenet_file, status_of
 
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Settings:
     """Settings of the profile `standard` without any weights."""
     return Settings(home=tmp_path / "home", torch_threads=1)
-
-
-def _clip_folder(folder: Path, vision: dict[str, int]) -> Path:
-    """A folder that looks like CLIP; its weights are two numbers."""
-    folder.mkdir(parents=True)
-    config = {"model_type": "clip", "projection_dim": 512, "vision_config": vision}
-    (folder / "config.json").write_text(json.dumps(config))
-    save_file({"x": torch.ones(2)}, folder / "model.safetensors")
-    (folder / "tf_model.h5").write_bytes(b"the same weights in a form that nothing here reads")
-    return folder
-
-
-def _facenet_file(path: Path) -> Path:
-    torch.manual_seed(0)
-    torch.save(InceptionResnetV1(pretrained=None, classify=False).state_dict(), path)
-    return path
-
-
-def _row(settings: Settings, name: str) -> weights.ModelStatus:
-    return next(row for row in list_models(settings) if row.name == name)
 
 
 def test_every_profile_has_a_model_of_each_kind() -> None:
@@ -73,7 +52,7 @@ def test_the_list_says_what_is_here_and_what_is_used(bare: Settings) -> None:
 def test_an_imported_clip_of_the_right_sizes_becomes_the_standard_one(
     tmp_path: Path, bare: Settings
 ) -> None:
-    source = _clip_folder(tmp_path / "downloads", {"patch_size": 32})
+    source = clip_folder(tmp_path / "downloads", {"patch_size": 32})
     status = import_folder(source, bare)
     assert (status.name, status.kind, status.present, status.used) == (
         "clip-vit-b32",
@@ -89,24 +68,24 @@ def test_an_imported_clip_of_the_right_sizes_becomes_the_standard_one(
 def test_another_clip_keeps_its_folders_name_and_is_used_when_named(
     tmp_path: Path, bare: Settings
 ) -> None:
-    source = _clip_folder(tmp_path / "My Large CLIP", {"patch_size": 14, "hidden_size": 1024})
+    source = clip_folder(tmp_path / "My Large CLIP", {"patch_size": 14, "hidden_size": 1024})
     assert import_folder(source, bare).name == "my-large-clip"
-    assert not _row(bare, "my-large-clip").used
+    assert not status_of(bare, "my-large-clip").used
     named = bare.model_copy(update={"clip_model": "my-large-clip"})
-    assert _row(named, "my-large-clip").used
+    assert status_of(named, "my-large-clip").used
     assert identify(named)["image_text"].name == "my-large-clip"
 
 
 def test_a_folder_inside_a_hubs_cache_is_found(tmp_path: Path, bare: Settings) -> None:
     cache = tmp_path / "models--openai--clip-vit-base-patch32"
-    _clip_folder(cache / "snapshots" / "abc123", {"patch_size": 32})
+    clip_folder(cache / "snapshots" / "abc123", {"patch_size": 32})
     (cache / "refs").mkdir()
     assert import_folder(cache, bare).name == "clip-vit-b32"
 
 
 def test_a_folder_of_several_models_is_not_guessed_at(tmp_path: Path, bare: Settings) -> None:
     for name in ("one", "two"):
-        _clip_folder(tmp_path / "all" / name, {"patch_size": 32})
+        clip_folder(tmp_path / "all" / name, {"patch_size": 32})
     with pytest.raises(ConfigurationError, match=r"several models; import one: .*one, .*two"):
         import_folder(tmp_path / "all", bare)
 
@@ -114,7 +93,7 @@ def test_a_folder_of_several_models_is_not_guessed_at(tmp_path: Path, bare: Sett
 def test_a_facenet_file_is_imported_under_the_name_given_and_opens(
     tmp_path: Path, bare: Settings
 ) -> None:
-    source = _facenet_file(tmp_path / "mine.pt")
+    source = facenet_file(tmp_path / "mine.pt")
     status = import_folder(source, bare, name="facenet-vggface2")
     assert status.used
     model = open_face(bare)
@@ -156,7 +135,7 @@ def test_packages_weights_can_be_imported_as_folders_too(bare: Settings) -> None
 def test_a_name_that_cannot_be_is_refused(
     tmp_path: Path, bare: Settings, name: str, reason: str
 ) -> None:
-    source = _clip_folder(tmp_path / "source", {"patch_size": 14})
+    source = clip_folder(tmp_path / "source", {"patch_size": 14})
     with pytest.raises(ConfigurationError, match=reason):
         import_folder(source, bare, name=name)
 
@@ -172,7 +151,7 @@ def test_what_holds_no_weights_is_refused_with_the_forms_that_are_read(
 
 
 def test_importing_again_replaces_what_was_there(tmp_path: Path, bare: Settings) -> None:
-    source = _clip_folder(tmp_path / "source", {"patch_size": 32})
+    source = clip_folder(tmp_path / "source", {"patch_size": 32})
     before = import_folder(source, bare)
     save_file({"x": torch.zeros(2)}, source / "model.safetensors")
     after = import_folder(source, bare)
@@ -184,7 +163,7 @@ def test_importing_again_replaces_what_was_there(tmp_path: Path, bare: Settings)
 def test_an_import_that_breaks_off_leaves_what_was_there(
     tmp_path: Path, bare: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = _clip_folder(tmp_path / "source", {"patch_size": 32})
+    source = clip_folder(tmp_path / "source", {"patch_size": 32})
     before = import_folder(source, bare)
 
     def interrupt(*_: object) -> None:
@@ -193,14 +172,14 @@ def test_an_import_that_breaks_off_leaves_what_was_there(
     monkeypatch.setattr(weights, "write_origin", interrupt)
     with pytest.raises(KeyboardInterrupt):
         import_folder(source, bare)
-    assert _row(bare, "clip-vit-b32").sha256 == before.sha256
+    assert status_of(bare, "clip-vit-b32").sha256 == before.sha256
     assert [p.name for p in bare.weights_dir.iterdir() if p.is_dir()] == ["clip-vit-b32"]
 
 
 def test_verify_finds_a_flipped_byte_that_kept_size_and_time(
     tmp_path: Path, bare: Settings
 ) -> None:
-    path = Path(import_folder(_clip_folder(tmp_path / "s", {"patch_size": 32}), bare).path)
+    path = Path(import_folder(clip_folder(tmp_path / "s", {"patch_size": 32}), bare).path)
     assert {v.name: v.ok for v in verify(bare)}["clip-vit-b32"]
     file = path / "model.safetensors"
     stat = file.stat()
