@@ -16,7 +16,7 @@ from typing import Any, Self
 import boto3
 import pytest
 
-from dam_pipeline.sources import s3
+from dam_pipeline import buckets
 
 SCRIPT = Path(__file__).resolve().parents[1] / ".ci" / "s3.sh"
 BUILT_WITHIN_S = 120
@@ -151,7 +151,7 @@ def ask_as(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> Non
             monkeypatch.setenv(name, value)
         else:
             monkeypatch.delenv(name)
-    s3.client.cache_clear()
+    buckets.client.cache_clear()
 
 
 def open_bucket(server: Server, monkeypatch: pytest.MonkeyPatch) -> Bucket:

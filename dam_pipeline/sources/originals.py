@@ -6,6 +6,7 @@ A new kind of place is a module with the functions of `s3` and a line in each fu
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from dam_pipeline.buckets import SCHEME
 from dam_pipeline.errors import SourceChanged
 from dam_pipeline.identity import fingerprint_file
 from dam_pipeline.sources import content, s3
@@ -16,7 +17,7 @@ from dam_pipeline.sources.listing import Listed, Listing
 
 def is_remote(address: str) -> bool:
     """Whether what is at an address must be brought here before programs can open it."""
-    return address.startswith(s3.SCHEME)
+    return address.startswith(SCHEME)
 
 
 def list_originals(place: str, exclude: Sequence[str] = (), home: Path | None = None) -> Listing:

@@ -1,19 +1,17 @@
-"""Originals in the buckets of an S3 store; the only module that knows its vendor's library.
+"""Originals in the buckets of an S3 store.
 
-An address is `s3://bucket/key` with the key as it is. Where the store is and who asks comes from
-boto3's own chain (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, profiles, roles), never from settings. Stores
-tell times in whole seconds, so the digits below the second in `mtime_ns` are made from the ETag:
-other bytes of the same size within one second are another moment. Sidecars are not read here.
+Stores tell times in whole seconds, so the digits below the second in `mtime_ns` are made from the
+ETag: other bytes of the same size within one second are another moment. Sidecars are not read here.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dam_pipeline.buckets import LOGIN, SCHEME, TRIES, bucket_and_key, client
 from dam_pipeline.errors import (
     ConfigurationError,
     DamError,
@@ -27,12 +25,8 @@ from dam_pipeline.sources.content import Content, address_identity
 from dam_pipeline.sources.folder import why_left_out
 from dam_pipeline.sources.listing import Listed, Listing, SkipCounts
 
-SCHEME = "s3://"
 PIECE_BYTES = 8 << 20
 NS = 1_000_000_000
-CONNECT_S = 10
-SILENCE_S = 30  # without a byte: the connection counts as lost
-TRIES = 3
 
 GONE = ("NoSuchKey", "404", "NotFound")
 CHANGED = ("PreconditionFailed", "412", "InvalidRange", "416")
@@ -43,8 +37,6 @@ REFUSED = (
     "XAdminUserNotFound",  # versitygw's word for an unknown key
 )
 
-LOGIN = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile in AWS_PROFILE"
-
 OnBytes = Callable[[int], None]
 
 
@@ -54,7 +46,7 @@ def list_objects(address: str, exclude: Sequence[str] = ()) -> Listing:
     `exclude` are glob patterns as in `folder.is_left_out`. Raises ConfigurationError when nothing is
     at the address, SourceUnavailable when the store or the bucket cannot be reached or listed.
     """
-    bucket, prefix = _bucket_and_key(address.rstrip("/"))
+    bucket, prefix = bucket_and_key(address.rstrip("/"))
     root = f"{SCHEME}{bucket}/{prefix}".rstrip("/")
     files: list[Listed] = []
     skipped = SkipCounts()
@@ -130,26 +122,8 @@ def download(file: Listed, path: Path, on_bytes: OnBytes | None = None) -> None:
                 on_bytes(len(piece))
 
 
-@cache
-def client() -> Any:
-    """The vendor's client, made once a process: it may be used by all threads."""
-    import boto3
-    from botocore.config import Config
-
-    retries = {"mode": "standard", "total_max_attempts": TRIES}
-    config = Config(connect_timeout=CONNECT_S, read_timeout=SILENCE_S, retries=retries)
-    return boto3.Session().client("s3", config=config)
-
-
 class _Gone(SourceUnavailable):
     """The object is not there any more."""
-
-
-def _bucket_and_key(address: str) -> tuple[str, str]:
-    bucket, _, key = address.removeprefix(SCHEME).partition("/")
-    if not bucket:
-        raise ConfigurationError(f"{address} names no bucket. Give s3://bucket or s3://bucket/key.")
-    return bucket, key
 
 
 def _entries(bucket: str, prefix: str) -> Iterator[Any]:
@@ -169,7 +143,7 @@ def _get(file: Listed, span: tuple[int, int] | None = None, etag: str = "") -> A
 
     Raises SourceChanged when it is another by now; refusals as boto3 raises them.
     """
-    bucket, key = _bucket_and_key(file.uri)
+    bucket, key = bucket_and_key(file.uri)
     options = {"Range": f"bytes={span[0]}-{span[1] - 1}"} if span else {}
     if etag:
         options["IfMatch"] = etag
@@ -248,7 +222,7 @@ def _told(address: str, is_listing: bool = False) -> Iterator[None]:
 
 def _refusal(error: Any, address: str, is_listing: bool) -> DamError:
     code = error.response.get("Error", {}).get("Code", "")
-    bucket, _ = _bucket_and_key(address)
+    bucket, _ = bucket_and_key(address)
     if code == "NoSuchBucket" or (is_listing and code in GONE):
         return SourceUnavailable(
             f"There is no bucket {bucket}. Check its name, AWS_ENDPOINT_URL and AWS_REGION."
