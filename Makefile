@@ -8,10 +8,10 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PYTHON
 
-.PHONY: help setup demo test dev lint check docs bench bench-long accuracy lock clean
+.PHONY: help setup demo test test-faults dev servers servers-stop lint check docs bench bench-long accuracy lock clean
 
 help: ## List the targets
-	@sed -nE 's/^([a-z-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: ## Install what is missing: system tools, and the pinned Python environment in .venv
 	@.ci/setup.sh
@@ -20,15 +20,25 @@ demo: export DAM_PROFILE := bundled
 demo: setup ## Run the pipeline on a small library of samples, or on your own: make demo MEDIA=/folder
 	@$(BIN)/python -m dam_pipeline.cli.demo $${MEDIA:+--media "$$MEDIA"}
 
-test bench: export WITH_SERVERS := 1
+test test-faults bench servers: export WITH_SERVERS := 1
 test: export DAM_PROFILE := bundled
-test: setup ## Run all tests; make test ARGS="-k shots" runs some
-	@$(BIN)/pytest $(ARGS)
+test: setup ## Run all tests, with real servers; make test ARGS="-k shots" runs some
+	@DAM_TEST_REQUIRE_SERVERS="$$(.ci/servers.sh build)" $(BIN)/pytest $(ARGS)
+
+test-faults: setup ## Break everything on purpose, as often as docs/reference/faults.md says (45 minutes)
+	@.ci/servers.sh build >/dev/null
+	@$(BIN)/python -m dam_pipeline_tests.faults --write docs/reference/faults.md $(ARGS)
 
 dev: export DAM_HOME ?= .dam
 dev: setup ## Start the UI, daemon and sensors (DAM_HOME, default .dam; DAM_PROFILE; DAM_PORT)
 	@$(BIN)/dam init
 	@$(BIN)/dam ui
+
+servers: setup ## Start Postgres, S3, Redis, NATS and Weaviate of our own; settings in .servers.env
+	@.ci/servers.sh start
+
+servers-stop: ## Stop these servers and delete all that they hold
+	@.ci/servers.sh stop
 
 lint: setup ## Check format, style, types and the import contracts
 	@$(BIN)/ruff format --check --quiet

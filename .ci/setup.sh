@@ -3,7 +3,8 @@
 #
 #   PYTHON=/path/to/python   the interpreter to build on; else the first that fits of python3,
 #                            python3.14, python3.13, python3.12, python3.11
-#   WITH_SERVERS=1           also the database server that tests and benchmarks start
+#   WITH_SERVERS=1           also the servers that tests and `make servers` start, where they can be
+#                            had; nothing of them runs by itself
 #
 # Installs system packages only for tools that are not there (root or sudo only then), and the
 # Python environment in .venv exactly as requirements.lock pins it, by hash. Says what it installs
@@ -42,10 +43,15 @@ missing_packages() { # the Debian packages for what is not there, one a line
     { command -v ffmpeg && command -v ffprobe; } >/dev/null || echo ffmpeg
     command -v exiftool >/dev/null || echo libimage-exiftool-perl
     command -v espeak-ng >/dev/null || echo espeak-ng
-    [ -z "${WITH_SERVERS:-}" ] || [ -d /usr/lib/postgresql ] || command -v initdb >/dev/null ||
-        echo postgresql
     "$python" -c 'import ensurepip, venv' 2>/dev/null || "$python" -c \
         'import sys; print("python%d.%d-venv" % sys.version_info[:2])'
+}
+
+missing_servers() {
+    [ -n "${WITH_SERVERS:-}" ] || return 0
+    [ -d /usr/lib/postgresql ] || command -v initdb >/dev/null || echo postgresql
+    # The package redis-server would start one on port 6379; redis-tools holds the same program.
+    command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || echo redis-tools
 }
 
 why() {
@@ -53,14 +59,13 @@ why() {
     ffmpeg) echo "reads video and sound" ;;
     libimage-exiftool-perl) echo "exiftool: reads what cameras write into files" ;;
     espeak-ng) echo "speaks the sample clips of the demo and the tests" ;;
-    postgresql) echo "the tests and benchmarks start one of their own" ;;
+    postgresql | redis-tools) echo "the tests and \`make servers\` start one of their own" ;;
     *) echo "makes Python environments" ;;
     esac
 }
 
-install_system_packages() {
-    local package as_root=() packages
-    mapfile -t packages < <(missing_packages)
+install_system_packages() { # PACKAGE …
+    local package as_root=() packages=("$@")
     [ ${#packages[@]} -gt 0 ] || return 0
     say "Needed from the system's packages, because not found here:"
     for package in "${packages[@]}"; do say "  $package ($(why "$package"))"; done
@@ -130,7 +135,10 @@ else
     foundation=$(choose_python)
     python=$foundation
 fi
-install_system_packages
+mapfile -t packages < <(missing_packages)
+install_system_packages "${packages[@]}"
+mapfile -t packages < <(missing_servers)
+(install_system_packages "${packages[@]}") || say "GOING ON WITHOUT: ${packages[*]}"
 if $is_founded && [ "${stamp[2]}" = "$contents" ]; then exit 0; fi
 
 started=$SECONDS
