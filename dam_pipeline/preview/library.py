@@ -100,6 +100,7 @@ class Library:
     def dossier(self, media: Media) -> Dossier:
         """Everything that is known of a media."""
         problems: list[str] = []
+        self._derived.bring([media.media_id])
         return Dossier(
             card=self.cards_of([media])[0],
             rows=self._catalogue.states.of([media.media_id])[media.media_id],
@@ -119,6 +120,8 @@ class Library:
 
     def _cards(self, media: Sequence[Media], *, with_probe: bool) -> list[Card]:
         ids = [one.media_id for one in media]
+        if with_probe:
+            self._derived.bring(ids, ["probe"])
         places = self._catalogue.locations_of(ids)
         rows = self._catalogue.states.of(ids)
         running = self._catalogue.states.running()
@@ -135,7 +138,7 @@ class Library:
 
     def _tags(self, media: Media, problems: list[str]) -> Sequence[EffectiveTag]:
         try:
-            return effective_tags(self._settings.home, self._derived, [media])[media.media_id]
+            return effective_tags(self._settings, self._derived, [media])[media.media_id]
         except DamError as error:
             problems.append(str(error))
             return ()
@@ -161,7 +164,7 @@ class Library:
             return None
 
     def _rows(self, media: Media, stage: str, problems: list[str]) -> Rows:
-        if not (self._derived.folder(media.media_id) / f"{stage}.parquet").exists():
+        if not self._derived.has(media.media_id, f"{stage}.parquet"):
             return []
         try:
             table = self._derived.table(media.media_id, stage)

@@ -49,13 +49,16 @@ class Finder:
 
     def __init__(self, tools: Toolbox) -> None:
         self._tools = tools
-        self._models = Models.of(tools.settings)
+        self._models, self._models_of = Models.of(tools.settings), tools.settings
         self._one_at_a_time = threading.Lock()
 
     def search(self, text: str) -> Answer:
         """Moments that show or say `text`; raises StoreUnavailable."""
         tools = self._tools
         with self._one_at_a_time:
+            tools.follow_spaces()
+            if self._models_of is not tools.settings:
+                self._models, self._models_of = Models.of(tools.settings), tools.settings
             library = Library(
                 tools.settings, tools.catalogue, tools.derived, tools.store, self._models
             )
@@ -68,7 +71,7 @@ class Finder:
         """Relations of a media, the strongest first; none while there is no graph."""
         catalogue = self._tools.catalogue
         try:
-            edges = related(self._tools.settings.home, media.media_id, catalogue)
+            edges = related(self._tools.settings, media.media_id, catalogue)
         except StoreUnavailable:
             return []
         others = catalogue.media([edge.other_media_id for edge in edges])

@@ -16,13 +16,17 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dam_pipeline.catalogue.metrics import measure
 from dam_pipeline.errors import ConfigurationError, DamError
 from dam_pipeline.preview import pages, pictures
 from dam_pipeline.preview.library import Library
+from dam_pipeline.preview.metrics import CONTENT_TYPE_LATEST, exposition
 from dam_pipeline.preview.searching import Finder
 from dam_pipeline.records import Media, State
 from dam_pipeline.settings import Settings
+from dam_pipeline.stages.freshness import stage_versions
 from dam_pipeline.stages.work import Toolbox
+from dam_pipeline.stores.derived import DerivedFiles
 
 PER_PAGE = 60
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
@@ -47,6 +51,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
             app.state.library = Library(settings, tools.catalogue, tools.derived)
             app.state.finder = Finder(tools)
             app.state.derived = tools.derived
+            app.state.catalogue = tools.catalogue
             yield
 
     return Starlette(
@@ -58,6 +63,7 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
             Route("/keyframe/{key}/{number:int}.jpg", _keyframe),
             Route("/face/{key}/{number:int}.jpg", _face),
             Route("/healthz", _health),
+            Route("/metrics", _metrics),
             Mount("/static", StaticFiles(packages=[("dam_pipeline.preview", "static")])),
         ],
         middleware=[
@@ -130,7 +136,7 @@ def _media(request: Request) -> Response:
 
 def _poster(request: Request) -> Response:
     media = _known(request)
-    path: Path = request.app.state.derived.folder(media.media_id) / "poster.jpg"
+    path: Path = request.app.state.derived.path(media.media_id, "poster.jpg")
     if path.is_file():
         return FileResponse(path, media_type="image/jpeg")
     card = request.app.state.library.cards_of([media])[0]
@@ -158,11 +164,22 @@ def _health(_request: Request) -> Response:
     return JSONResponse({"ok": True})
 
 
+def _metrics(request: Request) -> Response:
+    """For Prometheus."""
+    versions = stage_versions(request.app.state.settings)
+    names = {name: version.code_version for name, version in versions.items()}
+    found = measure(request.app.state.catalogue, names)
+    return Response(exposition(found), media_type=CONTENT_TYPE_LATEST)
+
+
 def _dagster_address(request: Request) -> str:
-    """The Dagster UI on the host by which this server was reached."""
+    """The Dagster UI: where the settings say, else on the host by which this server was reached."""
+    settings: Settings = request.app.state.settings
+    if settings.ui_url:
+        return settings.ui_address
     host = request.url.hostname or LOOPBACK[0]
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{request.app.state.settings.port}"
+    return f"http://{shown}:{settings.port}"
 
 
 def _known(request: Request) -> Media:
@@ -179,8 +196,9 @@ def _keyframe_path(request: Request, number: int) -> Path:
     rows = request.app.state.library.keyframes(media)
     if number >= len(rows):
         raise HTTPException(404, f"This file has {len(rows)} keyframes.")
-    folder: Path = request.app.state.derived.folder(media.media_id).resolve()
-    path: Path = (folder / rows[number]["path"]).resolve()
+    derived: DerivedFiles = request.app.state.derived
+    folder = derived.folder(media.media_id).resolve()
+    path = derived.path(media.media_id, rows[number]["path"]).resolve()
     if not path.is_relative_to(folder) or not path.is_file():
         raise HTTPException(404, "This keyframe is gone. `dam doctor` tells more.")
     return path
