@@ -15,18 +15,23 @@ LOGIN = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile in AWS_PROF
 CONNECT_S = 10
 SILENCE_S = 30  # without a byte: the connection counts as lost
 TRIES = 3
+CONNECTIONS = 32  # threads that ask at once; with fewer, some would wait
+HASTY_S = 8  # of a look, which has to end within a sensor's tick and is taken up by the next
+HASTY_TRIES = 2
 
 
 @cache
-def client() -> Any:
+def client(is_hasty: bool = False) -> Any:
     """The vendor's client, made once a process: it may be used by all threads."""
     import boto3
     from botocore.config import Config
 
-    retries = {"mode": "standard", "total_max_attempts": TRIES}
+    tries = HASTY_TRIES if is_hasty else TRIES
+    retries = {"mode": "standard", "total_max_attempts": tries}
     config = Config(
-        connect_timeout=CONNECT_S,
-        read_timeout=SILENCE_S,
+        connect_timeout=HASTY_S if is_hasty else CONNECT_S,
+        read_timeout=HASTY_S if is_hasty else SILENCE_S,
+        max_pool_connections=CONNECTIONS,
         retries=retries,
         # With the older signature, presigned addresses are refused by stores that are not Amazon's.
         signature_version="s3v4",

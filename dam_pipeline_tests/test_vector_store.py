@@ -32,6 +32,7 @@ from dam_pipeline_tests.weaviate_server import own_prefix
 
 SPACE = Space("model@0123456789ab/é B", "image_text", 8)
 OTHER = Space("other@1", "image_text", 8)
+SENTENCE = Space("sentences@1", "sentence", 8)
 FACE = Space("model@0123456789ab/é B", "face", 4)
 
 
@@ -285,12 +286,131 @@ def test_a_word_match_carries_its_text_and_times(store: VectorStore) -> None:
     assert match.score > 0
 
 
+def spoken(media_id: str, *rows: tuple[str, np.ndarray], first: int = 0) -> pa.Table:
+    """Rows of what was said, with what it means."""
+    plain = vectors(media_id, *(vector for _, vector in rows), first=first)
+    return plain.append_column("text", pa.array([text for text, _ in rows], pa.string()))
+
+
+@pytest.fixture
+def said(store: VectorStore) -> VectorStore:
+    """What four sentences say and mean; of the axes 0 is the sea and 1 is bread."""
+    sentences = [
+        ("the ship sails at dawn", between(0, 1, 0.9)),
+        ("waves and nothing else", between(0, 2, 0.8)),
+        ("we bake at dawn", between(1, 0, 0.99)),
+        ("the ships come home", between(0, 3, 0.5)),
+    ]
+    store.put(SENTENCE, ["a"], spoken("a", *sentences))
+    return store
+
+
+def both(store: VectorStore, text: str, k: int = 10, media=None) -> list[int]:
+    return [match.item for match in store.hybrid(SENTENCE, axis(0), text, k, media)]
+
+
+def test_hybrid_puts_first_what_is_near_and_holds_the_words(said: VectorStore) -> None:
+    # By nearness 0, 1, 3, 2; "home" is in 3 alone, the ship in 0 and 3, the shorter one first.
+    assert both(said, "home") == [3, 0, 1, 2]
+    assert both(said, "ship dawn") == [0, 1, 3, 2]
+    assert both(said, "bake", 1) == [2]
+    (best,) = said.hybrid(SENTENCE, axis(0), "home", 1)
+    assert (best.text, best.start_s, best.media_id) == ("the ships come home", 15.0, "a")
+
+
+@pytest.mark.parametrize("text", ["", "!?", "zebra", '"'])
+def test_hybrid_without_words_that_are_there_is_the_order_of_nearness(
+    said: VectorStore, text: str
+) -> None:
+    assert both(said, text) == [0, 1, 3, 2]
+
+
+def test_hybrid_looks_among_the_given_media_alone(said: VectorStore) -> None:
+    said.put(SENTENCE, ["b"], spoken("b", ("home", axis(0))))
+    assert [m.media_id for m in said.hybrid(SENTENCE, axis(0), "home", 1)] == ["b"]
+    assert both(said, "home", 10, {"a"}) == [3, 0, 1, 2]
+    assert both(said, "home", 10, set()) == []
+
+
+def test_hybrid_in_a_space_without_texts_is_the_order_of_nearness(store: VectorStore) -> None:
+    store.put(SPACE, ["a"], vectors("a", axis(1), axis(0)))
+    assert [m.item for m in store.hybrid(SPACE, axis(0), "home", 5)] == [1, 0]
+    assert store.hybrid(OTHER, axis(0), "home", 5) == []
+    with pytest.raises(SpaceMismatch):
+        store.hybrid(SPACE, axis(0, 4), "home", 5)
+
+
+def test_texts_may_come_to_a_space_that_had_none(store: VectorStore) -> None:
+    store.put(SENTENCE, ["a"], vectors("a", axis(0)))
+    store.put(SENTENCE, ["b"], spoken("b", ("come home", axis(1))))
+    store.put(SENTENCE, ["c"], vectors("c", axis(2)))
+    best = store.hybrid(SENTENCE, axis(1), "home", 1)
+    assert [(m.media_id, m.text) for m in best] == [("b", "come home")]
+    assert {m.text for m in store.hybrid(SENTENCE, axis(1), "", 3)} == {"come home", None}
+
+
+def _put_state(store: VectorStore, state: int, count: int = 60) -> None:
+    """Rows of one media that all say which state of it they belong to."""
+    rows = vectors("a", *[between(0, 1 + item % 7, 0.9) for item in range(count)])
+    times = pa.array([float(state)] * count)
+    store.put(SPACE, ["a"], rows.set_column(2, "time_s", times))
+    store.put_words(["a"], words("a", *[f"state {state}"] * count))
+
+
+def _put_states_for_ever(settings: Settings) -> None:
+    store = open_vector_store(settings)
+    state = 1
+    while True:
+        _put_state(store, state)
+        state += 1
+
+
+def test_an_answer_never_mixes_what_a_media_was_with_what_it_is(
+    open_store: Callable[[], VectorStore], settings: Settings
+) -> None:
+    store = open_store()
+    _put_state(store, 0)
+    writer = multiprocessing.get_context("spawn").Process(
+        target=_put_states_for_ever, args=(settings,)
+    )
+    writer.start()
+    seen = set()
+    until = time.monotonic() + 30
+    while len(seen) < 5 and time.monotonic() < until:
+        states = {match.time_s for match in store.nearest(SPACE, axis(0), 200)}
+        texts = {match.text for match in store.match_words("state", 200)}
+        assert len(states) <= 1
+        assert len(texts) <= 1
+        seen |= states
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.join()
+    assert len(seen) >= 5
+    _put_state(store, 10_000, 3)
+    assert store.counts() == {SPACE.name: 3, WORDS: 3}
+
+
 def test_removed_media_are_gone_everywhere(store: VectorStore) -> None:
     store.put(SPACE, ["a", "b"], pa.concat_tables([vectors("a", axis(0)), vectors("b", axis(0))]))
     store.put(FACE, ["a"], vectors("a", axis(0, 4)))
     store.put_words(["a"], words("a", "hello"))
     store.remove(["a"])
     assert {name: count for name, count in store.counts().items() if count} == {SPACE.name: 1}
+    assert found(store, axis(0)) == [("b", 0)]
+
+
+def test_a_dropped_space_is_gone_alone_and_can_be_filled_again(
+    store: VectorStore, open_store: Callable[[], VectorStore]
+) -> None:
+    store.put(SPACE, ["a"], vectors("a", axis(0)))
+    store.put(OTHER, ["a"], vectors("a", axis(1)))
+    store.put_words(["a"], words("a", "hello"))
+    store.drop_space(SPACE)
+    store.drop_space(SPACE)
+    assert store.spaces() == open_store().spaces() == [OTHER]
+    assert found(store, axis(0)) == []
+    assert store.media_in(SPACE) == set()
+    assert store.counts() == {OTHER.name: 1, WORDS: 1}
+    store.put(SPACE, ["b"], vectors("b", axis(0)))
     assert found(store, axis(0)) == [("b", 0)]
 
 

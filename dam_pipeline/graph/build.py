@@ -78,19 +78,20 @@ def build_graph(
     began = time.monotonic()
     if spaces is None:
         spaces = models.spaces(settings)
+    newest = catalogue.states.newest()
     library = Library(catalogue, derived, catalogue.all_media(), STAGES_READ)
-    builder = _Builder(settings.home, library, spaces, on_progress)
-    with new_version(settings.home) as path:
+    builder = _Builder(settings, library, spaces, newest, on_progress)
+    with new_version(settings) as path:
         try:
             if full:
                 raise _Unfit("full (asked for)")
-            _copy(settings.home, path)
+            _copy(settings, path)
             mode = "incremental"
             builder.build(path, run_id, mode, began)
         except StoreUnavailable as error:
             mode = str(error) if isinstance(error, _Unfit) else "full (the one before is damaged)"
             path.unlink(missing_ok=True)
-            builder = _Builder(settings.home, library, spaces, on_progress)
+            builder = _Builder(settings, library, spaces, newest, on_progress)
             with db.opened(path, writable=True) as connection:
                 db.make_tables(connection)
             builder.build(path, run_id, mode, began)
@@ -99,7 +100,7 @@ def build_graph(
         nodes=builder.nodes,
         edges=builder.edges,
         seconds=time.monotonic() - began,
-        path=graph_path(settings.home),
+        path=graph_path(settings),
         warnings=(*library.warnings, *builder.warnings),
         mode=mode,
         changed=len(builder.changed),
@@ -108,8 +109,8 @@ def build_graph(
     )
 
 
-def _copy(home: Path, path: Path) -> None:
-    before = current(home)
+def _copy(settings: Settings, path: Path) -> None:
+    before = current(settings)
     if before is None:
         raise _Unfit("full (the first)")
     shutil.copyfile(before, path)
@@ -128,16 +129,24 @@ def _base() -> dict[str, Json]:
 class _Builder:
     """The parts of one build, in order, with their counts."""
 
-    def __init__(self, home: Path, library: Library, spaces: Spaces, on_progress: Progress) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        library: Library,
+        spaces: Spaces,
+        newest: str,
+        on_progress: Progress,
+    ) -> None:
         self.nodes: dict[str, int] = {}
         self.edges: dict[str, int] = {}
         self.communities = 0
         self.people = 0
         self.changed: set[str] = set()
         self.warnings: list[str] = []
-        self._home = home
+        self._settings = settings
         self._library = library
         self._spaces = spaces
+        self._newest = newest
         self._progress = on_progress
         self._before: dict[str, dict[str, str]] = {}
         self._made_from: dict[str, dict[str, str]] = {}
@@ -157,7 +166,7 @@ class _Builder:
             self.people = sightings.write_people(connection, self._library, face, *faces)
             self._progress("communities", 0.9)
             labels = tags.write_tags(
-                connection, self._home, self._library, self._before, self._made_from
+                connection, self._settings, self._library, self._before, self._made_from
             )
             self.communities = communities.write_communities(connection, labels)
             db.write_made_from(connection, self._made_from)
@@ -276,6 +285,7 @@ class _Builder:
             "base": _base(),
             "run_id": run_id,
             "built_at": now_iso(),
+            "newest_state": self._newest,
             "seconds": round(seconds, 3),
             "mode": mode,
             "changed": len(self.changed),

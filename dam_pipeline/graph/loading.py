@@ -29,7 +29,7 @@ class Library:
     ) -> None:
         self.media = media
         self._catalogue = catalogue
-        self._home = derived.root.parent
+        self._derived = derived
         self._segments = Segments(derived)
         self._stamps = catalogue.states.stamps(list(stages))
         self._opened: dict[str, StageSegments] = {}
@@ -59,7 +59,7 @@ class Library:
 
     def files(self, *stages: str) -> DerivedFiles:
         """Derived files of which these stages are read from segments."""
-        return SegmentedFiles(self._home, {stage: self.stage(stage) for stage in stages})
+        return SegmentedFiles(self._derived, {stage: self.stage(stage) for stage in stages})
 
     def by_age(self, media_ids: Collection[str]) -> list[str]:
         """These media in the order in which they came: first seen anywhere, then their keys."""

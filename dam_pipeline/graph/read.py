@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from dam_pipeline.catalogue.catalogue import Catalogue
+from dam_pipeline.errors import StoreUnavailable
 from dam_pipeline.graph.database import count_edges, count_rows, opened, read_meta
 from dam_pipeline.graph.versions import graph_path
 from dam_pipeline.records import Json
+from dam_pipeline.settings import Settings
 
 NODE_TABLES = ("media", "shots", "keyframes", "faces", "segments", "scenes")
 _COMMUNITY_SQL = """
@@ -84,13 +86,13 @@ class GraphCounts:
     meta: Mapping[str, Json]
 
 
-def related(home: Path, media_id: str, catalogue: Catalogue) -> list[Related]:
+def related(settings: Settings, media_id: str, catalogue: Catalogue) -> list[Related]:
     """All relations of a media, the strongest first; raises StoreUnavailable without a graph.
 
     Media that were superseded since the graph was built are left out; `other_uri` is where the
     other one is now (where it was last, when it is missing).
     """
-    with opened(graph_path(home)) as connection:
+    with opened(graph_path(settings)) as connection:
         rows = connection.execute(_RELATED_SQL, {"media": media_id}).fetchall()
     others = sorted({row[4] for row in rows})
     known = catalogue.media(others)
@@ -103,21 +105,33 @@ def related(home: Path, media_id: str, catalogue: Catalogue) -> list[Related]:
     ]
 
 
-def community_of(home: Path, media_id: str) -> Community | None:
+def is_behind(settings: Settings, catalogue: Catalogue) -> bool:
+    """Whether some state has changed that the current graph does not know, or there is none yet."""
+    newest = catalogue.states.newest()
+    if not newest:
+        return False
+    try:
+        with opened(graph_path(settings)) as connection:
+            return str(read_meta(connection).get("newest_state", "")) < newest
+    except StoreUnavailable:
+        return True
+
+
+def community_of(settings: Settings, media_id: str) -> Community | None:
     """The community that a media is in, None for one that is on its own.
 
     Raises StoreUnavailable without a graph.
     """
-    with opened(graph_path(home)) as connection:
+    with opened(graph_path(settings)) as connection:
         rows = connection.execute(_COMMUNITY_SQL, {"media": media_id}).fetchall()
     for number, name, named_by, terms, media in rows:
         return Community(number, name, named_by, tuple(terms), media)
     return None
 
 
-def graph_counts(home: Path) -> GraphCounts:
+def graph_counts(settings: Settings) -> GraphCounts:
     """Counts of the current graph; raises StoreUnavailable without one."""
-    path = graph_path(home)
+    path = graph_path(settings)
     with opened(path) as connection:
         nodes = {name: count_rows(connection, name) for name in NODE_TABLES}
         return GraphCounts(nodes, count_edges(connection), path, read_meta(connection))

@@ -3,10 +3,11 @@
     DAM_HOME/derived/ab/<media_id>/media.json        who it is and where it was seen
                                    <stage>.json      state, reason, small result, provenance
                                    <stage>.parquet   rows, provenance in the footer
-                                   keyframes/…       pictures
+                                   keyframes-…/…     pictures
 
 Each file is written under a temporary name and renamed, so a reader finds all of it or nothing;
-`flush` makes everything written so far outlast a power cut, once a batch.
+`flush` makes everything written so far outlast a power cut, once a batch. Where `storage_url` is
+set, `SharedFiles` keeps the same files below that address, and DAM_HOME is a cache of them.
 """
 
 import ctypes
@@ -16,8 +17,8 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -35,6 +36,8 @@ from dam_pipeline.records import (
     StoredOutcome,
 )
 
+FOLDER = "derived"
+MEDIA_FILE = "media.json"
 FORMAT = 1
 FOOTER_KEY = b"dam_pipeline"
 RESERVE_BYTES = 256 << 20
@@ -44,14 +47,75 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DerivedFiles:
-    """Reads and writes the derived files of one home."""
+    """Reads and writes the derived files of one home.
+
+    Every file is named by its media and its name below the media's folder; what is asked of a file
+    here is right wherever files are kept, and nobody else puts a path together. `stems` names the
+    files of stages whose results in several embedding spaces lie side by side (stage → stem).
+    """
 
     def __init__(self, home: Path) -> None:
-        self.root = home / "derived"
+        self.root = home / FOLDER
+        self.stems: Mapping[str, str] = {}
+
+    def stem(self, stage: str) -> str:
+        """The name of a stage's files without their ending."""
+        return self.stems.get(stage, stage)
 
     def folder(self, media_id: str) -> Path:
-        """The folder of a media, whether it exists or not."""
+        """Where a media's files are found on this machine; to name it, not to look into it."""
         return self.root / media_id[:2] / media_id
+
+    def path(self, media_id: str, name: str) -> Path:
+        """A file of a media, to be read; nothing is there when there is none."""
+        return self.folder(media_id) / name
+
+    def names(self, media_id: str) -> set[str]:
+        """The names of all files of a media, below its folder."""
+        folder = self.folder(media_id)
+        found = (path for path in folder.rglob("*") if path.is_file())
+        return {path.relative_to(folder).as_posix() for path in found}
+
+    def has(self, media_id: str, name: str) -> bool:
+        """Whether a media has a file."""
+        return self.path(media_id, name).exists()
+
+    def bring(
+        self,
+        media_ids: Iterable[str],
+        stages: Collection[str] | None = None,
+        *,
+        pictures: bool = False,
+        anew: bool = True,
+    ) -> None:
+        """Make sure that reads of these media see what other workers wrote, and are quick.
+
+        `stages` are those that will be read, by default all; with `pictures`, these as well.
+        Without `anew` what was seen a moment ago will do.
+        """
+
+    def take_in(self, media_id: str, name: str, path: Path) -> None:
+        """Move a finished file, or a folder of them, into a media's folder; raises DiskFull."""
+        for below in _names_below(path):
+            target = self._target(media_id, f"{name}{below}")
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(f"{path}{below}", target)
+            except OSError as error:
+                raise_if_full(error, target)
+                raise
+
+    def forget(self, media_id: str, names: Iterable[str]) -> None:
+        """Delete some files of a media; those that are not there count as deleted."""
+        for name in names:
+            path = self.folder(media_id) / name
+            path.unlink(missing_ok=True)
+            if path.parent != self.folder(media_id) and path.parent.is_dir():
+                with suppress(OSError):  # others are in it
+                    path.parent.rmdir()
+
+    def drop_unstored(self) -> None:
+        """Forget what was written since the last `flush` and is not to be kept."""
 
     def media_ids(self) -> Iterator[str]:
         """Ids of all media that have a folder with a readable name, in order."""
@@ -65,11 +129,11 @@ class DerivedFiles:
             "media": asdict(media),
             "locations": [asdict(place) for place in locations],
         }
-        self._write_json(self.folder(media.media_id) / "media.json", document)
+        self._write_json(media.media_id, MEDIA_FILE, document)
 
     def media(self, media_id: str) -> tuple[Media, list[Location]] | None:
         """Who a media is and where it was last seen, or None when its file is not readable."""
-        document = _read_json(self.folder(media_id) / "media.json")
+        document = _read_json(self.path(media_id, MEDIA_FILE))
         if document is None:
             return None
         values = {**document["media"], "kind": MediaKind(document["media"]["kind"])}
@@ -80,19 +144,19 @@ class DerivedFiles:
 
         An outcome without a table removes an older table of that stage.
         """
-        folder = self.folder(outcome.media_id)
-        path = folder / f"{outcome.stage}.parquet"
+        stem = self.stem(outcome.stage)
+        name = f"{stem}.parquet"
         if table is not None:
             footer = {"media_id": outcome.media_id, **outcome.provenance.to_json()}
             stamped = table.replace_schema_metadata(
                 {FOOTER_KEY: json.dumps(footer, sort_keys=True).encode()}
             )
-            with replaced(path) as temporary:
+            with replaced(self._target(outcome.media_id, name)) as temporary:
                 pq.write_table(stamped, temporary, compression="zstd")
         document = {**asdict(outcome), "format": FORMAT, "state": outcome.state.value}
-        self._write_json(folder / f"{outcome.stage}.json", document)
+        self._write_json(outcome.media_id, f"{stem}.json", document)
         if table is None:
-            path.unlink(missing_ok=True)
+            self.forget(outcome.media_id, [name])
 
     def outcome(self, media_id: str, stage: str) -> StoredOutcome | None:
         """The stored outcome of a stage, or None when there is none that can be read."""
@@ -101,11 +165,15 @@ class DerivedFiles:
 
     def document(self, media_id: str, stage: str) -> dict[str, Json] | None:
         """The stored outcome as its file has it, for `outcome_of`."""
-        return _read_json(self.folder(media_id) / f"{stage}.json")
+        return _read_json(self.path(media_id, f"{self.stem(stage)}.json"))
+
+    def has_table(self, media_id: str, stage: str) -> bool:
+        """Whether a stage left rows."""
+        return self.has(media_id, f"{self.stem(stage)}.parquet")
 
     def table(self, media_id: str, stage: str) -> pa.Table:
         """The rows of a stage; raises SchemaMismatch when they are missing or damaged."""
-        path = self.folder(media_id) / f"{stage}.parquet"
+        path = self.path(media_id, f"{self.stem(stage)}.parquet")
         try:
             # Half the time of `read_table`, which looks for datasets and threads.
             with pq.ParquetFile(path) as file:
@@ -127,7 +195,7 @@ class DerivedFiles:
             )
 
     def flush(self) -> None:
-        """Wait until all that was written is on the disk (one `syncfs` for the whole batch)."""
+        """Wait until all that this thread wrote is safe (one `syncfs` for the whole batch)."""
         self.root.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.root, os.O_RDONLY)
         try:
@@ -142,12 +210,12 @@ class DerivedFiles:
         finally:
             os.close(descriptor)
 
-    def remove(self, media_id: str) -> None:
-        """Delete all derived files of a media."""
-        shutil.rmtree(self.folder(media_id), ignore_errors=True)
+    def _target(self, media_id: str, name: str) -> Path:
+        """Where a new file of a media is written."""
+        return self.folder(media_id) / name
 
-    def _write_json(self, path: Path, document: Mapping[str, Json]) -> None:
-        with replaced(path) as temporary:
+    def _write_json(self, media_id: str, name: str, document: Mapping[str, Json]) -> None:
+        with replaced(self._target(media_id, name)) as temporary:
             temporary.write_text(json.dumps(document, indent=1, sort_keys=True))
 
 
@@ -194,6 +262,11 @@ def content_version(result: Mapping[str, Json], table: pa.Table | None) -> str:
             writer.write_table(plain)
         digest.update(sink.getvalue())
     return digest.hexdigest()
+
+
+def _names_below(path: Path) -> list[str]:
+    """What to put behind a path to get all files there: nothing for a file, `/name` in a folder."""
+    return [f"/{one.name}" for one in sorted(path.iterdir())] if path.is_dir() else [""]
 
 
 def _read_json(path: Path) -> dict[str, Json] | None:

@@ -37,6 +37,7 @@ from dam_pipeline.stores.segment_files import (
 
 FOLDER = "segments"
 LOCK_FILE = ".lock"
+BROUGHT_AT_ONCE = 500  # media whose files are fetched together
 MOST_SEGMENTS = 12  # more are merged
 LEFT_OUT = ("raw",)  # of results: ffprobe's and exiftool's own words, which only `show` tells
 
@@ -82,7 +83,9 @@ class Segments:
         if not due and len(entries) == len(found.entries):
             return found
         writer = SegmentWriter(folder, next_number(folder))
-        for media_id in due:
+        for at, media_id in enumerate(due):
+            if at % BROUGHT_AT_ONCE == 0:
+                self._derived.bring(due[at : at + BROUGHT_AT_ONCE], [stage])
             known = entries.pop(media_id, None)
             entry, table = self._read(stage, media_id, stamps[media_id], known)
             if entry and table is not None:
@@ -123,9 +126,19 @@ class Segments:
 class SegmentedFiles(DerivedFiles):
     """Derived files whose outcomes and tables of some stages are read from segments."""
 
-    def __init__(self, home: Path, stages: Mapping[str, StageSegments]) -> None:
-        super().__init__(home)
+    def __init__(self, files: DerivedFiles, stages: Mapping[str, StageSegments]) -> None:
+        super().__init__(files.root.parent)
+        self.stems = files.stems
+        self._files = files
         self._stages = stages
+
+    def path(self, media_id: str, name: str) -> Path:
+        """A file of a media, wherever the library's files are."""
+        return self._files.path(media_id, name)
+
+    def has(self, media_id: str, name: str) -> bool:
+        """Whether a media has a file."""
+        return self._files.has(media_id, name)
 
     def outcome(self, media_id: str, stage: str) -> StoredOutcome | None:
         """As of the media's own file; what segments leave out of results is not there."""

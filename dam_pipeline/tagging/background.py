@@ -1,12 +1,13 @@
 """Vectors of pictures from which the thresholds of a space are calibrated, and where they lie.
 
-A home's own (`DAM_HOME/calibration/<space>.npz`, written by `dam tag calibrate`) comes before the one
-that ships beside the weights. Vectors are of one space alone; labels may be unknown.
+A library's own (`calibration/<space>.npz`, written by `dam tag calibrate`) comes before the one that
+ships beside the weights. Vectors are of one space alone; labels may be unknown.
 """
 
 import hashlib
 import json
 import re
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,11 @@ import numpy as np
 from dam_pipeline.models.locate import locate
 from dam_pipeline.settings import Settings
 from dam_pipeline.stores.derived import replaced
+from dam_pipeline.stores.library_files import (
+    forget_library_file,
+    keep_library_file,
+    library_file,
+)
 
 BACKGROUND_FILE = "dam_background.npz"
 FOLDER = "calibration"
@@ -35,16 +41,29 @@ class Background:
 
 def background_path(settings: Settings, space: str) -> Path | None:
     """Where the background of a space lies, or None when there is none."""
-    own = own_path(settings.home, space)
-    if own.exists():
+    own = library_file(settings, _own_name(space))
+    if own:
         return own
     shipped = locate(settings, "image_text").path / BACKGROUND_FILE
     return shipped if shipped.exists() and _space_of(shipped) == space else None
 
 
-def own_path(home: Path, space: str) -> Path:
-    """Where a home keeps its own background of a space."""
-    return home / FOLDER / f"{file_name(space)}.npz"
+def has_own_background(settings: Settings, space: str) -> bool:
+    """Whether the library has a background of its own for a space."""
+    return library_file(settings, _own_name(space)) is not None
+
+
+def keep_background(settings: Settings, background: Background) -> Path:
+    """Make a background the library's own of its space; gives where it can be read."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "background.npz"
+        write_background(background, made)
+        return keep_library_file(settings, _own_name(background.space), made)
+
+
+def forget_background(settings: Settings, space: str) -> None:
+    """Delete the library's own background of a space, if it has one."""
+    forget_library_file(settings, _own_name(space))
 
 
 def background_version(settings: Settings, space: str) -> str:
@@ -78,6 +97,10 @@ def read_background(path: Path) -> Background:
 def file_name(space: str) -> str:
     """A space's name as a file may be called."""
     return re.sub(r"[^A-Za-z0-9._@-]", "_", space)
+
+
+def _own_name(space: str) -> str:
+    return f"{FOLDER}/{file_name(space)}.npz"
 
 
 def _space_of(path: Path) -> str:

@@ -5,17 +5,18 @@ The derived tables stay the model's own view; what people said is laid over them
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pyarrow.compute as pc
 
 from dam_pipeline.errors import SchemaMismatch
 from dam_pipeline.records import Json, Media, State
+from dam_pipeline.settings import Settings
 from dam_pipeline.stores.derived import DerivedFiles
 from dam_pipeline.tagging.people import Word, implied, words_of_people
 from dam_pipeline.tagging.vocabulary import Vocabulary, names_of_terms, plain
 
 STAGE = "tags"
+STAGES_READ = (STAGE, "probe")
 SOURCES = ("person", "file", "model", "colour")
 """Who says so, the most trusted first: a person, a keyword in the file, the model, the colours."""
 
@@ -54,7 +55,7 @@ class EffectiveTag:
 
 
 def effective_tags(
-    home: Path,
+    settings: Settings,
     derived: DerivedFiles,
     media: Sequence[Media],
     vocabulary: Vocabulary | None = None,
@@ -63,8 +64,9 @@ def effective_tags(
 
     Raises SchemaMismatch for a damaged journal; a damaged table counts as none.
     """
-    vocabulary = vocabulary or names_of_terms(home)
-    words = words_of_people(home)
+    vocabulary = vocabulary or names_of_terms(settings)
+    derived.bring([one.media_id for one in media], STAGES_READ, anew=False)
+    words = words_of_people(settings)
     return {
         one.media_id: _of_file(derived, one, words.get(one.asset_id, Word()), vocabulary)
         for one in media
@@ -72,14 +74,15 @@ def effective_tags(
 
 
 def media_with_tags(
-    home: Path, derived: DerivedFiles, media: Sequence[Media], wanted: Sequence[str]
+    settings: Settings, derived: DerivedFiles, media: Sequence[Media], wanted: Sequence[str]
 ) -> set[str]:
     """Ids of those media that carry all wanted tags, given as ids or names in any language.
 
     Opens two small files a media and no table.
     """
-    vocabulary = names_of_terms(home)
-    words = words_of_people(home)
+    vocabulary = names_of_terms(settings)
+    derived.bring([one.media_id for one in media], STAGES_READ, anew=False)
+    words = words_of_people(settings)
     asked = {plain(term.id if (term := vocabulary.find(text)) else text) for text in wanted}
     return {
         one.media_id

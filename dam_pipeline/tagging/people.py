@@ -6,9 +6,9 @@ They hang on the asset id, which a media inherits from the one it supersedes. Th
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.settings import Settings
 from dam_pipeline.stores.journal import Journal
 from dam_pipeline.tagging.vocabulary import Vocabulary, plain
 
@@ -27,10 +27,10 @@ class Word:
     removed: set[str] = field(default_factory=set)
 
 
-def words_of_people(home: Path) -> dict[str, Word]:
+def words_of_people(settings: Settings) -> dict[str, Word]:
     """What people said, by asset id; raises SchemaMismatch for a damaged journal."""
     words: dict[str, Word] = {}
-    for entry in Journal(home, JOURNAL).entries():
+    for entry in Journal(settings, JOURNAL).entries():
         word = words.setdefault(entry["asset_id"], Word())
         for tag in entry["tags"]:
             name = plain(tag)
@@ -43,31 +43,33 @@ def words_of_people(home: Path) -> dict[str, Word]:
     return words
 
 
-def add_tags(home: Path, asset_id: str, texts: Sequence[str], vocabulary: Vocabulary) -> list[str]:
+def add_tags(
+    settings: Settings, asset_id: str, texts: Sequence[str], vocabulary: Vocabulary
+) -> list[str]:
     """Give an asset tags; gives them as they are kept: ids of terms, or what was typed.
 
     Raises ConfigurationError for texts that cannot be tags.
     """
-    return _write(home, "add", asset_id, texts, vocabulary)
+    return _write(settings, "add", asset_id, texts, vocabulary)
 
 
 def remove_tags(
-    home: Path, asset_id: str, texts: Sequence[str], vocabulary: Vocabulary
+    settings: Settings, asset_id: str, texts: Sequence[str], vocabulary: Vocabulary
 ) -> list[str]:
     """Take tags from an asset, whoever gave them; gives them as they are kept.
 
     Raises ConfigurationError for texts that cannot be tags.
     """
-    return _write(home, "remove", asset_id, texts, vocabulary)
+    return _write(settings, "remove", asset_id, texts, vocabulary)
 
 
 def _write(
-    home: Path, do: str, asset_id: str, texts: Sequence[str], vocabulary: Vocabulary
+    settings: Settings, do: str, asset_id: str, texts: Sequence[str], vocabulary: Vocabulary
 ) -> list[str]:
     tags = list(dict.fromkeys(_kept(text, vocabulary) for text in texts))
     when = datetime.now(UTC).isoformat(timespec="seconds")
     entry: Mapping[str, object] = {"do": do, "asset_id": asset_id, "tags": tags, "when": when}
-    Journal(home, JOURNAL).append(entry)
+    Journal(settings, JOURNAL).append(entry)
     return tags
 
 

@@ -109,7 +109,7 @@ def open_scorer(settings: Settings, space: Space, model: Callable[[], ImageTextM
     Raises ConfigurationError for a vocabulary that cannot be used, and what `model` raises.
     """
     home, rate = settings.home, settings.tag_false_rate
-    vocabulary = open_vocabulary(home)
+    vocabulary = open_vocabulary(settings)
     version = background_version(settings, space.name)
     key = (str(home), space.name, vocabulary.version, version, rate)
     kept = _KEPT.get(key)

@@ -1,6 +1,7 @@
 """The vocabulary: terms that a person can edit, their names in several languages and their parents.
 
-The file is `DAM_HOME/vocabulary.toml`, or the one that ships beside this module. What a model makes
+The file is the library's `vocabulary.toml` (in DAM_HOME, or in the storage that workers share), or
+the one that ships beside this module. What a model makes
 of the terms is `wordings`' and `scoring`'s affair.
 """
 
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.records import Json
+from dam_pipeline.settings import Settings
+from dam_pipeline.stores.library_files import keep_library_file, library_file
 
 VOCABULARY_FILE = "vocabulary.toml"
 SHIPPED = Path(__file__).with_name(VOCABULARY_FILE)
@@ -83,19 +86,34 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[-_]", " ", text.casefold()).split())
 
 
-def vocabulary_path(home: Path) -> Path:
-    """The file that holds a home's vocabulary: its own, else the shipped one."""
-    own = home / VOCABULARY_FILE
-    return own if own.exists() else SHIPPED
+def vocabulary_path(settings: Settings) -> Path:
+    """The file that holds a library's vocabulary: its own, else the shipped one."""
+    return library_file(settings, VOCABULARY_FILE) or SHIPPED
 
 
-def open_vocabulary(home: Path) -> Vocabulary:
-    """The vocabulary of a home; raises ConfigurationError naming the term that is at fault."""
-    path = vocabulary_path(home)
+def open_vocabulary(settings: Settings) -> Vocabulary:
+    """The vocabulary of a library; raises ConfigurationError naming the term that is at fault."""
+    return _read(vocabulary_path(settings))
+
+
+def _read(path: Path) -> Vocabulary:
     try:
         return _parse(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"The vocabulary {path} cannot be read: {error}.") from error
+
+
+def share_vocabulary(settings: Settings) -> Vocabulary:
+    """Make the vocabulary in DAM_HOME that of all who share the library; gives what it holds.
+
+    Raises ConfigurationError when there is none, or naming the term that is at fault.
+    """
+    own = settings.home / VOCABULARY_FILE
+    if not own.exists():
+        raise ConfigurationError(f"There is no {own}. `dam tag vocabulary --edit` makes it.")
+    vocabulary = _read(own)
+    keep_library_file(settings, VOCABULARY_FILE, own)
+    return vocabulary
 
 
 def shipped_vocabulary() -> Vocabulary:
@@ -103,18 +121,18 @@ def shipped_vocabulary() -> Vocabulary:
     return _parse(SHIPPED.read_text(encoding="utf-8"), str(SHIPPED))
 
 
-def names_of_terms(home: Path) -> Vocabulary:
-    """The vocabulary that labels are taken from: the shipped one while a home's cannot be used."""
+def names_of_terms(settings: Settings) -> Vocabulary:
+    """The vocabulary that labels are taken from: the shipped one while a library's cannot be used."""
     try:
-        return open_vocabulary(home)
+        return open_vocabulary(settings)
     except ConfigurationError:
         return shipped_vocabulary()
 
 
-def vocabulary_version(home: Path) -> str:
-    """The version of a home's vocabulary, also of one that cannot be used."""
+def vocabulary_version(settings: Settings) -> str:
+    """The version of a library's vocabulary, also of one that cannot be used."""
     try:
-        return open_vocabulary(home).version
+        return open_vocabulary(settings).version
     except ConfigurationError as error:
         return f"unusable {_hash(str(error))}"
 

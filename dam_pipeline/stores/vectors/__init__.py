@@ -20,13 +20,16 @@ from dam_pipeline.stores.vectors.phrases import phrases_of
 __all__ = [
     "WORDS",
     "WORD_ROWS",
+    "HybridMatch",
     "Match",
     "VectorStore",
     "WordMatch",
     "check_dimension",
     "checked_rows",
+    "checked_vectors",
     "open_vector_store",
     "phrases_of",
+    "spoken_rows",
     "vector_rows",
 ]
 
@@ -56,6 +59,11 @@ def vector_rows(dimension: int) -> pa.Schema:
     return pa.schema(columns)
 
 
+def spoken_rows(dimension: int) -> pa.Schema:
+    """Schema of rows of what was said, which `put` takes too: `vector_rows` with its `text`."""
+    return vector_rows(dimension).append(pa.field("text", pa.string()))
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """A row near a vector; `score` is the cosine."""
@@ -80,6 +88,19 @@ class WordMatch:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class HybridMatch:
+    """A row found by its vector, its words or both; `score` is comparable in one answer only."""
+
+    media_id: str
+    item: int
+    time_s: float
+    start_s: float
+    end_s: float
+    text: str | None
+    score: float
+
+
 class VectorStore(Protocol):
     """What every store does; all methods raise StoreUnavailable when the store does not answer.
 
@@ -89,7 +110,9 @@ class VectorStore(Protocol):
     """
 
     def put(self, space: Space, media_ids: Collection[str], rows: pa.Table) -> None:
-        """Replace all rows of these media in a space by `rows` (see `vector_rows`).
+        """Replace all rows of these media in a space by `rows` (`vector_rows` or `spoken_rows`).
+
+        An answer to a search never holds rows of a media from before and after a put.
 
         Raises SpaceMismatch when the vectors have another dimension than the space, and
         SchemaMismatch when columns are missing or a row belongs to none of the media.
@@ -114,8 +137,25 @@ class VectorStore(Protocol):
         What stands in double quotes must be there in just these words and this order.
         """
 
+    def hybrid(
+        self,
+        space: Space,
+        vector: np.ndarray,
+        text: str,
+        k: int,
+        media_ids: Collection[str] | None = None,
+    ) -> list[HybridMatch]:
+        """The `k` rows of a space best by nearness to a vector (d,) and by words, best first.
+
+        The two orders are joined by reciprocal rank (Cormack et al. 2009, k = 60); words count in
+        rows with text that hold all of them. Without words it is the order of nearness.
+        """
+
     def remove(self, media_ids: Collection[str]) -> None:
         """Delete all rows of these media, in every space and of words."""
+
+    def describe(self) -> str:
+        """What this store is and where, with the version of a server, in a few words."""
 
     def counts(self) -> dict[str, int]:
         """Rows by space name, and under `WORDS` those of words."""
@@ -125,6 +165,9 @@ class VectorStore(Protocol):
 
     def media_in(self, space: Space) -> set[str]:
         """Ids of the media that have rows in a space."""
+
+    def drop_space(self, space: Space) -> None:
+        """Delete a space with all its rows; nothing happens where there is none."""
 
     def optimise(self) -> None:
         """Compact and index what was written lately; cheap when that was little."""
@@ -144,7 +187,7 @@ STORES = {
 
 
 def open_vector_store(settings: Settings, name: str = "") -> VectorStore:
-    """The store that the settings choose, or of this name.
+    """The store that the settings choose, or of this name; a server is connected to at first use.
 
     Raises ConfigurationError for an unknown name or address, StoreUnavailable.
     """
@@ -183,6 +226,17 @@ def checked_rows(
     if len(set(ids)) != len(ids):
         raise SchemaMismatch("Rows for the vector store name an item twice. Number items 0, 1, ….")
     return table, ids
+
+
+def checked_vectors(
+    space: Space, rows: pa.Table, media_ids: Collection[str]
+) -> tuple[pa.Table, list[str]]:
+    """As `checked_rows`, of vectors of a space with or without text; raises SpaceMismatch too."""
+    if "vector" in rows.schema.names:
+        size = getattr(rows.schema.field("vector").type, "list_size", space.dimension)
+        check_dimension(space, size, "A vector to be stored")
+    schema = spoken_rows if "text" in rows.schema.names else vector_rows
+    return checked_rows(rows, schema(space.dimension), media_ids)
 
 
 def check_dimension(space: Space, found: int, what: str) -> None:

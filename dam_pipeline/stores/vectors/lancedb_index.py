@@ -4,6 +4,8 @@ import math
 from datetime import timedelta
 from typing import Any
 
+import pyarrow as pa
+
 INDEX_ABOVE_ROWS = 20_000  # below, a scan is exact and takes some 30 ms
 MEND_ABOVE_FRAGMENTS = 16
 MEND_ABOVE_UNINDEXED = 2_000
@@ -27,6 +29,15 @@ def mend_indexes(table: Any) -> None:
     unindexed = max((index.num_unindexed_rows or 0 for index in indexes), default=0)
     if small > MEND_ABOVE_FRAGMENTS or unindexed > MEND_ABOVE_UNINDEXED:
         table.optimize(cleanup_older_than=KEEP_VERSIONS)
+
+
+def fitted(rows: pa.Table, table: Any) -> pa.Table:
+    """Rows with the table's columns; a table that is new to texts gets a column for them."""
+    if "text" in rows.schema.names and "text" not in table.schema.names:
+        table.add_columns(pa.field("text", pa.string()))
+    for name in set(table.schema.names).difference(rows.schema.names):
+        rows = rows.append_column(table.schema.field(name), pa.nulls(len(rows), pa.string()))
+    return rows
 
 
 def _make_missing(table: Any, indexed: set[str]) -> None:

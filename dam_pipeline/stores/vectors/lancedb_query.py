@@ -1,5 +1,6 @@
 """Queries to LanceDB's tables: nearest vectors, segments that hold words, and conditions on media."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ BROAD_FACTOR = 3  # of a filter broader than that, more rows are asked for and p
 PROBES = 64
 REFINE, REFINE_MANY = 4, 2  # more rows are compared again for a short answer than for a long one
 MANY = 50
+HYBRID_DEPTH = 100  # rows of each order that a short answer is joined from
+RANK_CONSTANT = 60
+STAMP = "stamp"  # of the put that wrote a row; later ones sort behind earlier ones
 PHRASE_FACTOR = 4  # rows that hold the stems of a phrase often hold its words
 
 
@@ -19,7 +23,8 @@ def nearest_rows(
     vector: np.ndarray, k: int, media_ids: Collection[str] | None, table: Any
 ) -> list[dict[str, Any]]:
     """Rows of a table nearest to a vector (d,), best first, with their cosine distance."""
-    columns = ["media_id", "item", "time_s", "start_s", "end_s", "_distance"]
+    columns = ["media_id", "item", "time_s", "start_s", "end_s", STAMP, "_distance"]
+    columns += [name for name in ("text",) if name in table.schema.names]
     query = table.search(vector.astype(np.float32).ravel()).distance_type("cosine")
     query = query.select(columns).limit(k)
     if media_ids is not None:
@@ -40,7 +45,8 @@ def word_rows(
     Phrases are found by their stems' places in the index and then held against the text itself.
     """
     phrases = phrases_of(text)
-    columns = ["media_id", "item", "start_s", "end_s", "text", "_score"]
+    columns = ["media_id", "item", "start_s", "end_s", "text", STAMP, "_score"]
+    columns += [name for name in ("time_s",) if name in table.schema.names]
     query = table.search(_full_text(text, phrases), query_type="fts").select(columns)
     query = query.limit(PHRASE_FACTOR * k if phrases else k)
     if media_ids is not None:
@@ -66,6 +72,29 @@ def among(media_ids: Collection[str]) -> str:
     return f"media_id IN ({quoted})"
 
 
-def once_each(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows without the second of an item that a crash left twice; order is kept."""
-    return list({(row["media_id"], row.get("item")): row for row in reversed(rows)}.values())[::-1]
+def of_one_state(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the newest put of each media, without its stamp; one that deletes has left older ones."""
+    newest: dict[str, str] = {}
+    for row in rows:
+        newest[row["media_id"]] = max(newest.get(row["media_id"], ""), row[STAMP])
+    return [row for row in rows if row.pop(STAMP) == newest[row["media_id"]]]
+
+
+def hybrid_rows(
+    vector: np.ndarray, text: str, k: int, media_ids: Collection[str] | None, table: Any
+) -> list[dict[str, Any]]:
+    """Rows best by nearness and by words, best first, joined by reciprocal rank."""
+    depth = max(k, HYBRID_DEPTH)
+    lists = [nearest_rows(vector, depth, media_ids, table)]
+    asked = " ".join(plain_words(text))
+    if asked and "text" in table.schema.names:
+        lists.append(word_rows(asked, depth, media_ids, table))
+    found: dict[tuple[str, str, int], dict[str, Any]] = {}
+    scores: dict[tuple[str, str, int], float] = defaultdict(float)
+    for one in lists:
+        for rank, row in enumerate(one):
+            key = (row["media_id"], row[STAMP], row["item"])
+            found.setdefault(key, {"text": None} | row)
+            scores[key] += 1 / len(lists) / (RANK_CONSTANT + rank)
+    best = sorted(found, key=lambda key: (-scores[key], key))[:k]
+    return [{**found[key], "score": scores[key]} for key in best]

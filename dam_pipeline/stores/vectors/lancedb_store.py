@@ -3,56 +3,55 @@
 A put adds the new rows and then deletes the older ones of the same media (by a stamp a put), which
 is ten times faster than LanceDB's own merge at 100,000 rows (12 ms against 150 ms). Writers of all
 processes take turns by a lock file, so this store belongs on a disk of one machine. A crash between
-the two steps leaves both sets of rows until the media is put again; readers keep one row an item.
+the two steps leaves both sets of rows until the media is put again; an answer holds the newer alone.
 """
 
 import fcntl
 import os
-import re
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from dam_pipeline.errors import DiskFull, StoreUnavailable
 from dam_pipeline.records import Space
 from dam_pipeline.settings import Settings
 from dam_pipeline.stores.vectors import (
     WORD_ROWS,
     WORDS,
+    HybridMatch,
     Match,
     WordMatch,
     check_dimension,
     checked_rows,
-    vector_rows,
+    checked_vectors,
 )
-from dam_pipeline.stores.vectors.lancedb_index import mend_indexes
+from dam_pipeline.stores.vectors.lancedb_errors import VENDOR_ERRORS, is_conflict, store_error
+from dam_pipeline.stores.vectors.lancedb_index import fitted, mend_indexes
 from dam_pipeline.stores.vectors.lancedb_names import space_of, table_name
 from dam_pipeline.stores.vectors.lancedb_query import (
     BROAD_FACTOR,
     EXACT_UP_TO_MEDIA,
+    STAMP,
     among,
+    hybrid_rows,
     nearest_rows,
-    once_each,
+    of_one_state,
     word_rows,
 )
 from dam_pipeline.stores.vectors.phrases import plain_words
 
 FOLDER = "lancedb"
 LOCK_FILE = ".write.lock"
-STAMP = "stamp"
 SEEN_WITHIN = timedelta(seconds=1)  # searches see other processes' writes; looking costs 4 ms
 CONFLICT_TRIES = 8
 IDS_AT_ONCE = 5000
-# What LanceDB raises; it has no errors of its own.
-VENDOR_ERRORS = (RuntimeError, OSError, ValueError)
+
 
 T = TypeVar("T")
 
@@ -74,14 +73,11 @@ class LanceStore:
 
     def put(self, space: Space, media_ids: Collection[str], rows: pa.Table) -> None:
         """See the port."""
-        if "vector" in rows.schema.names:
-            size = getattr(rows.schema.field("vector").type, "list_size", space.dimension)
-            check_dimension(space, size, "A vector to be stored")
-        self._put(table_name(space), vector_rows(space.dimension), media_ids, rows)
+        self._put(table_name(space), media_ids, *checked_vectors(space, rows, media_ids))
 
     def put_words(self, media_ids: Collection[str], rows: pa.Table) -> None:
         """See the port."""
-        self._put(WORDS, WORD_ROWS, media_ids, rows)
+        self._put(WORDS, media_ids, *checked_rows(rows, WORD_ROWS, media_ids))
 
     def nearest(
         self, space: Space, vector: np.ndarray, k: int, media_ids: Collection[str] | None = None
@@ -96,7 +92,7 @@ class LanceStore:
             if len(fitting) >= k:
                 return fitting[:k]
         rows = self._read(table_name(space), partial(nearest_rows, vector, k, media_ids))
-        return [Match(score=1.0 - row.pop("_distance"), **row) for row in once_each(rows)]
+        return [_made(Match, row | {"score": 1.0 - row["_distance"]}) for row in of_one_state(rows)]
 
     def match_words(
         self, text: str, k: int, media_ids: Collection[str] | None = None
@@ -104,13 +100,33 @@ class LanceStore:
         """See the port; English words match in all their forms, accents and case are ignored."""
         if not plain_words(text) or (media_ids is not None and not media_ids):
             return []
-        rows = once_each(self._read(WORDS, partial(word_rows, text, k, media_ids)))
+        rows = of_one_state(self._read(WORDS, partial(word_rows, text, k, media_ids)))
         return [WordMatch(score=row.pop("_score"), **row) for row in rows]
+
+    def hybrid(
+        self,
+        space: Space,
+        vector: np.ndarray,
+        text: str,
+        k: int,
+        media_ids: Collection[str] | None = None,
+    ) -> list[HybridMatch]:
+        """See the port."""
+        check_dimension(space, vector.shape[-1], "The query's vector")
+        if media_ids is not None and not media_ids:
+            return []
+        asked = partial(hybrid_rows, vector, text, k, media_ids)
+        rows = of_one_state(self._read(table_name(space), asked))
+        return [_made(HybridMatch, row) for row in rows]
 
     def remove(self, media_ids: Collection[str]) -> None:
         """See the port."""
         for name in self._known_names() if media_ids else ():
             self._write(partial(self._delete_from, name, media_ids))
+
+    def describe(self) -> str:
+        """See the port."""
+        return f"LanceDB in {self._folder}"
 
     def counts(self) -> dict[str, int]:
         """See the port."""
@@ -149,36 +165,42 @@ class LanceStore:
                     self._retried(partial(self._mend, name))
                 except RuntimeError as error:
                     # Where other writers were quicker each time, the next batch tries again.
-                    if not _is_conflict(error):
+                    if not is_conflict(error):
                         raise
 
     def drop(self) -> None:
         """See the port."""
         for name in self._known_names():
-            self._tables.pop(name, None)
-            self._write(partial(self._db.drop_table, name, ignore_missing=True))
+            self._drop(name)
+
+    def drop_space(self, space: Space) -> None:
+        """See the port."""
+        self._drop(table_name(space))
 
     def close(self) -> None:
         """See the port; LanceDB holds no connection."""
         self._tables.clear()
 
     def _put(
-        self, name: str, schema: pa.Schema, media_ids: Collection[str], rows: pa.Table
+        self, name: str, media_ids: Collection[str], table: pa.Table, ids: Sequence[str]
     ) -> None:
-        table, ids = checked_rows(rows, schema, media_ids)
         if not media_ids or (not ids and name not in self._known_names()):
             return
-        stamp = uuid.uuid4().hex
+        stamp = f"t{time.time_ns():020d}-{uuid.uuid4().hex}"
         stamped = table.add_column(0, "id", pa.array(ids, pa.string()))
         stamped = stamped.append_column(STAMP, pa.array([stamp] * len(ids), pa.string()))
 
         def write() -> None:
             target = self._latest(name, stamped.schema)
             if ids:
-                target.add(stamped)
+                target.add(fitted(stamped, target))
             _delete(target, media_ids, f"{STAMP} != '{stamp}'")
 
         self._write(write)
+
+    def _drop(self, name: str) -> None:
+        self._tables.pop(name, None)
+        self._write(partial(self._db.drop_table, name, ignore_missing=True))
 
     def _delete_from(self, name: str, media_ids: Collection[str]) -> None:
         _delete(self._latest(name), media_ids)
@@ -230,7 +252,7 @@ class LanceStore:
                 return act()
             except VENDOR_ERRORS as error:
                 is_gone = "not found" in str(error).lower()  # the table, dropped by another process
-                tries = CONFLICT_TRIES if _is_conflict(error) else 2 if is_gone else 0
+                tries = CONFLICT_TRIES if is_conflict(error) else 2 if is_gone else 0
                 attempt += 1
                 if attempt >= tries:
                     raise
@@ -253,20 +275,9 @@ class LanceStore:
             raise store_error(error, self._folder) from error
 
 
-def store_error(error: Exception, folder: Path) -> StoreUnavailable | DiskFull:
-    """The error of this house for one of LanceDB's."""
-    if re.search(r"no space left|os error 28|quota exceeded", str(error), re.IGNORECASE):
-        return DiskFull(f"No room left for {folder}. Free some space; the work then goes on.")
-    words = str(error).split(", /root/")[0].splitlines()[:1] or [type(error).__name__]
-    return StoreUnavailable(
-        f"The vector store in {folder} cannot be used: {words[0][:300]}. Check that the folder can "
-        "be written; if it is damaged, delete it and run `dam rebuild`."
-    )
-
-
-def _is_conflict(error: Exception) -> bool:
-    """Whether another writer's commit came first (LanceDB says so in words alone)."""
-    return "conflict" in str(error).lower()
+def _made(cls: type[T], row: dict[str, Any]) -> T:
+    """A record of a row, which may hold more."""
+    return cls(**{field: row[field] for field in cls.__match_args__})  # type: ignore[attr-defined]
 
 
 def _delete(table: Any, media_ids: Collection[str], condition: str = "true") -> None:

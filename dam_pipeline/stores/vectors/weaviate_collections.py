@@ -1,6 +1,7 @@
 """Weaviate's collections: one an embedding space and one of spoken words; names, properties, indexes.
 
 A collection's description says in JSON which space it holds, as its name may hold few characters.
+Where a library is one tenant of several, its collections are shared with the other tenants.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from weaviate.classes.config import (
     Tokenization,
     VectorDistances,
 )
+from weaviate.classes.tenants import Tenant
 from weaviate.exceptions import UnexpectedStatusCodeError
 
 from dam_pipeline.records import Space
@@ -26,6 +28,7 @@ from dam_pipeline.records import Space
 VECTOR = "vector"  # name of the vector of a row, beside which other models' may come to stand
 STEMS = "stems"
 GENERATION = "generation"  # number of the put that wrote a row, counted for its media
+SIZE = "size"  # rows of its media that this put wrote
 SLUG_LENGTH = 80
 
 
@@ -37,42 +40,83 @@ class Collection:
     space: Space | None
 
 
-def collection_of(prefix: str, space: Space) -> Collection:
-    """The collection of a space: its kind and name as far as letters go, and a hash of the whole."""
-    slug = re.sub(r"[^a-z0-9]+", "_", f"{space.kind}_{space.name}".lower()).strip("_")
-    digest = hashlib.sha256(f"{space.kind}\n{space.name}".encode()).hexdigest()[:12]
-    return Collection(f"{prefix}_{slug[:SLUG_LENGTH]}_{digest}", space)
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The part of a server that is one library's: a prefix of collections' names, and a tenant."""
+
+    prefix: str
+    tenant: str = ""
+
+    def words(self) -> Collection:
+        """The collection of spoken words."""
+        return Collection(f"{self.prefix}_words", None)
+
+    def of(self, space: Space) -> Collection:
+        """A space's collection: its kind and name as far as letters go, and a hash of the whole."""
+        slug = re.sub(r"[^a-z0-9]+", "_", f"{space.kind}_{space.name}".lower()).strip("_")
+        digest = hashlib.sha256(f"{space.kind}\n{space.name}".encode()).hexdigest()[:12]
+        return Collection(f"{self.prefix}_{slug[:SLUG_LENGTH]}_{digest}", space)
+
+    def held(self, client: weaviate.WeaviateClient) -> Iterator[Collection]:
+        """All collections of this library that the server holds, by name."""
+        for name, config in sorted(client.collections.list_all().items()):
+            if not name.startswith(f"{self.prefix}_") or not self._is_in(client, name):
+                continue
+            if name == self.words().name:
+                yield Collection(name, None)
+            else:
+                yield Collection(name, Space(**json.loads(config.description or "{}")))
+
+    def opened(self, client: weaviate.WeaviateClient, collection: Collection) -> Any:
+        """The vendor's object for this library's part of a collection; asks the server nothing."""
+        found = client.collections.use(collection.name)
+        return found.with_tenant(self.tenant) if self.tenant else found
+
+    def make(self, client: weaviate.WeaviateClient, collection: Collection) -> None:
+        """Make a collection and its tenant, or what it lacks of them."""
+        if client.collections.exists(collection.name):
+            _add_properties(client, collection)
+        else:
+            self._create(client, collection)
+        if self.tenant:
+            client.collections.use(collection.name).tenants.create([Tenant(name=self.tenant)])
+
+    def drop(self, client: weaviate.WeaviateClient, collection: Collection) -> None:
+        """Delete this library's part of a collection, if there is one."""
+        if not self.tenant:
+            client.collections.delete(collection.name)
+        elif client.collections.exists(collection.name):
+            client.collections.use(collection.name).tenants.remove([self.tenant])
+
+    def _is_in(self, client: weaviate.WeaviateClient, name: str) -> bool:
+        return not self.tenant or client.collections.use(name).tenants.exists(self.tenant)
+
+    def _create(self, client: weaviate.WeaviateClient, collection: Collection) -> None:
+        space = collection.space
+        try:
+            client.collections.create(
+                collection.name,
+                description=None if space is None else _described(space),
+                properties=_properties(is_words=space is None),
+                vector_config=None if space is None else _vector_config(),
+                # Every word counts: "the" is asked for too.
+                inverted_index_config=Configure.inverted_index(
+                    stopwords_preset=StopwordsPreset.NONE
+                ),
+                multi_tenancy_config=Configure.multi_tenancy(enabled=bool(self.tenant)),
+            )
+        except UnexpectedStatusCodeError:  # another process was quicker, or it is an error
+            if not client.collections.exists(collection.name):
+                raise
 
 
-def words_collection(prefix: str) -> Collection:
-    """The collection of spoken words."""
-    return Collection(f"{prefix}_words", None)
-
-
-def collections_of(client: weaviate.WeaviateClient, prefix: str) -> Iterator[Collection]:
-    """All collections of this library that the server holds, by name."""
-    for name, config in sorted(client.collections.list_all().items()):
-        if name == words_collection(prefix).name:
-            yield Collection(name, None)
-        elif name.startswith(f"{prefix}_"):
-            yield Collection(name, Space(**json.loads(config.description or "{}")))
-
-
-def make(client: weaviate.WeaviateClient, collection: Collection) -> None:
-    """Make a collection, unless another process is quicker."""
-    space = collection.space
-    try:
-        client.collections.create(
-            collection.name,
-            description=None if space is None else _described(space),
-            properties=_properties(is_words=space is None),
-            vector_config=None if space is None else _vector_config(),
-            # Every word counts: "the" is asked for too.
-            inverted_index_config=Configure.inverted_index(stopwords_preset=StopwordsPreset.NONE),
-        )
-    except UnexpectedStatusCodeError:
-        if not client.collections.exists(collection.name):
-            raise
+def _add_properties(client: weaviate.WeaviateClient, collection: Collection) -> None:
+    """Add what collections of older versions lack."""
+    config = client.collections.use(collection.name).config
+    known = {one.name for one in config.get().properties}
+    for one in _properties(is_words=collection.space is None):
+        if one.name not in known:
+            config.add_property(one)
 
 
 def _described(space: Space) -> str:
@@ -101,24 +145,15 @@ def _properties(is_words: bool) -> list[Property]:
         index_filterable=False,
         index_range_filters=True,
     )
-    unasked = {"item": DataType.INT, "start_s": DataType.NUMBER, "end_s": DataType.NUMBER}
-    unasked |= (
-        {"text": DataType.TEXT, "language": DataType.TEXT}
-        if is_words
-        else {"time_s": DataType.NUMBER}
+    stems = Property(
+        name=STEMS,
+        data_type=DataType.TEXT,
+        tokenization=Tokenization.WHITESPACE,
+        index_filterable=False,
+        index_searchable=True,
     )
-    properties = [
-        owner,
-        generation,
-        *(Property(name=n, data_type=t, **plain) for n, t in unasked.items()),
-    ]
-    if is_words:
-        stems = Property(
-            name=STEMS,
-            data_type=DataType.TEXT,
-            tokenization=Tokenization.WHITESPACE,
-            index_filterable=False,
-            index_searchable=True,
-        )
-        properties.append(stems)
-    return properties
+    unasked = {SIZE: DataType.INT, "item": DataType.INT, "text": DataType.TEXT}
+    unasked |= {"start_s": DataType.NUMBER, "end_s": DataType.NUMBER}
+    unasked |= {"language": DataType.TEXT} if is_words else {"time_s": DataType.NUMBER}
+    plainly = (Property(name=n, data_type=t, **plain) for n, t in unasked.items())
+    return [owner, generation, stems, *plainly]

@@ -1,8 +1,10 @@
 """Rows of one Weaviate collection: written, deleted, counted, and found by words."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,58 +18,88 @@ from weaviate.util import generate_uuid5
 from dam_pipeline.errors import StoreUnavailable
 from dam_pipeline.stores.vectors.phrases import holds_all
 from dam_pipeline.stores.vectors.stems import stems_of
-from dam_pipeline.stores.vectors.weaviate_collections import GENERATION, STEMS, VECTOR
+from dam_pipeline.stores.vectors.weaviate_collections import GENERATION, SIZE, STEMS, VECTOR
+from dam_pipeline.stores.vectors.weaviate_server import FORBIDDEN, NOT_ALLOWED
 
 MOST_ROWS = 10_000  # of an answer, by the server's default
 MORE_FACTOR = 8
 FOUND = ["media_id", "item", "start_s", "end_s"]
+STATE = [GENERATION, SIZE]
+STATE_TRIES = 5
+ROWS_AT_ONCE = 500
 MADE_WITHIN_S = 10.0  # a collection is in the list of them before it takes rows
 UNMADE = "could not find index"
+ABSENT = (UNMADE, "could not find class", "not present in schema", "tenant not found")
 
 T = TypeVar("T")
+ObjectsOf = Callable[[int], Iterable[DataObject[Any, Any]]]
+"""Makes the objects of a put, which has this generation."""
 
 
-def vector_objects(
-    table: pa.Table, ids: Sequence[str]
-) -> Callable[[int], list[DataObject[Any, Any]]]:
-    """Makes objects of rows of vectors, of one generation."""
+def is_absent(error: Exception) -> bool:
+    """Whether the server says that it has no such collection or tenant (in words alone)."""
+    return any(words in str(error) for words in ABSENT)
+
+
+def replace_rows(
+    collection: Any,
+    media_ids: Collection[str],
+    objects: ObjectsOf,
+) -> None:
+    """Write a generation of rows of these media, then delete the older ones.
+
+    Costs a request to look, one for every 500 rows, and one to delete where there was anything.
+    """
+    before, count = when_made(partial(standing, collection, media_ids))
+    fresh = iter(objects(before + 1))
+    while batch := list(islice(fresh, ROWS_AT_ONCE)):
+        when_made(partial(insert, collection, batch))
+    if count:
+        older = Filter.by_property(GENERATION).less_or_equal(before)
+        delete(collection, among(media_ids) & older, count)
+
+
+def vector_objects(table: pa.Table, ids: Sequence[str]) -> ObjectsOf:
+    """Makes objects of rows of vectors, of one generation; what was said is found by its stems."""
     column: Any = table["vector"].combine_chunks()
     size = table.schema.field("vector").type.list_size
     vectors = np.asarray(column.flatten(), dtype=np.float32).reshape(-1, size)
     rows = table.drop_columns(["vector"]).to_pylist()
+    if "text" in table.schema.names:
+        rows = _with_stems(rows)
     return partial(_objects, rows, ids, [{VECTOR: vector} for vector in vectors])
 
 
-def word_objects(
-    table: pa.Table, ids: Sequence[str]
-) -> Callable[[int], list[DataObject[Any, Any]]]:
+def word_objects(table: pa.Table, ids: Sequence[str]) -> ObjectsOf:
     """Makes objects of rows of words, of one generation."""
-    rows = table.to_pylist()
+    return partial(_objects, _with_stems(table.to_pylist()), ids, [None] * len(ids))
+
+
+def _with_stems(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     stems = stems_of([row["text"] or "" for row in rows])
-    said = [row | {STEMS: found} for row, found in zip(rows, stems, strict=True)]
-    return partial(_objects, said, ids, [None] * len(ids))
+    return [row | {STEMS: found} for row, found in zip(rows, stems, strict=True)]
 
 
 def _objects(
     rows: Sequence[dict[str, Any]], ids: Sequence[str], vectors: Sequence[Any], generation: int
-) -> list[DataObject[Any, Any]]:
-    return [
-        DataObject(
-            properties=row | {GENERATION: generation},
+) -> Iterator[DataObject[Any, Any]]:
+    sizes = Counter(row["media_id"] for row in rows)
+    for row, key, vector in zip(rows, ids, vectors, strict=True):
+        yield DataObject(
+            properties=row | {GENERATION: generation, SIZE: sizes[row["media_id"]]},
             uuid=generate_uuid5(f"{key}:{generation}"),
             vector=vector,
         )
-        for row, key, vector in zip(rows, ids, vectors, strict=True)
-    ]
 
 
-def latest_generation(collection: Any, media_ids: Collection[str]) -> int:
-    """The number of the latest put that left rows of these media; 0 where there are none."""
+def standing(collection: Any, media_ids: Collection[str]) -> tuple[int, int]:
+    """The number of the latest put that left rows of these media, and how many there are."""
     answer = collection.aggregate.over_all(
         filters=among(media_ids),
+        total_count=True,
         return_metrics=Metrics(GENERATION).integer(maximum=True),
     )
-    return int(answer.properties[GENERATION].maximum or 0)
+    return int(answer.properties[GENERATION].maximum or 0), int(answer.total_count)
 
 
 def when_made(act: Callable[[], T]) -> T:
@@ -83,21 +115,28 @@ def when_made(act: Callable[[], T]) -> T:
 
 
 def insert(collection: Any, objects: Sequence[DataObject[Any, Any]]) -> None:
-    """Write objects in one call; raises StoreUnavailable when one of them was not taken."""
+    """Write objects in one call; raises StoreUnavailable that names one which was not taken."""
     try:
-        refusals = [one.message for one in collection.data.insert_many(objects).errors.values()]
+        errors = collection.data.insert_many(objects).errors
+        refused = {at: errors[at].message for at in sorted(errors)}
     except WeaviateInsertManyAllFailedError as error:
-        refusals = [error.message] * len(objects)
-    if refusals:
-        raise StoreUnavailable(
-            f"Weaviate did not take {len(refusals)} of {len(objects)} rows for {collection.name}: "
-            f"{refusals[0]}. Mend that on the server; the work then goes on."
-        )
+        refused = dict.fromkeys(range(len(objects)), error.message)
+    if not refused:
+        return
+    at, why = next(iter(refused.items()))
+    if FORBIDDEN in why:
+        raise StoreUnavailable(f"Weaviate {NOT_ALLOWED}; the work then goes on.")
+    first = objects[at].properties
+    raise StoreUnavailable(
+        f"Weaviate did not take {len(refused)} of {len(objects)} rows for {collection.name}, as item "
+        f"{first['item']} of {first['media_id']}: {why}. Mend that on the server; the work then goes on."
+    )
 
 
-def delete(collection: Any, where: Any) -> None:
-    """Delete all rows that fulfil a condition; the server takes some 10,000 at a time."""
-    while True:
+def delete(collection: Any, where: Any, count: int | None = None) -> None:
+    """Delete all rows, `count` if known, that fulfil a condition; a request takes some 10,000."""
+    deleted = 0
+    while count is None or deleted < count:
         answer = collection.data.delete_many(where=where)
         if answer.failed:
             raise StoreUnavailable(
@@ -106,6 +145,7 @@ def delete(collection: Any, where: Any) -> None:
             )
         if not answer.matches:
             return
+        deleted += answer.successful
 
 
 def rows_in(collection: Any, where: Any = None) -> int:
@@ -120,12 +160,54 @@ def among(media_ids: Collection[str] | None) -> Any:
     return Filter.by_property("media_id").contains_any(sorted(media_ids))
 
 
-def once_each(found: Sequence[Any]) -> list[Any]:
-    """Rows without the second of an item, which a put that is not done has in two generations."""
-    kept: dict[tuple[str, int], Any] = {}
+def of_one_state(collection: Any, ask: Callable[[], Sequence[Any]]) -> list[Any]:
+    """Rows that `ask` gives, without those of other puts of a media that is being put, or was till a crash.
+
+    The oldest put counts while it is whole: it is deleted when the newer one is written, and rows of
+    a write that broke off may be there and not be found. That is looked up before and after the
+    question, as the put goes on meanwhile.
+    """
+    found = ask()
+    before = _current(collection, found)
+    for _ in range(STATE_TRIES if before else 0):
+        found = ask()
+        after = _current(collection, found, before)
+        if after == before:
+            break
+        before = after
+    kept = [one for one in found if _generation(one) == before.get(_owner(one), _generation(one))]
+    for one in kept:
+        for name in STATE:
+            one.properties.pop(name, None)
+    return kept
+
+
+def _current(collection: Any, found: Iterable[Any], known: Collection[str] = ()) -> dict[str, int]:
+    """The put that counts of each media of which rows of several were found, or which is `known`."""
+    sizes: dict[str, dict[int, int]] = {}
     for one in found:
-        kept.setdefault((one.properties["media_id"], one.properties["item"]), one)
-    return list(kept.values())
+        sizes.setdefault(_owner(one), {})[_generation(one)] = one.properties[SIZE] or 0
+    return {
+        media_id: _standing_put(collection, media_id, puts)
+        for media_id, puts in sizes.items()
+        if len(puts) > 1 or media_id in known
+    }
+
+
+def _standing_put(collection: Any, media_id: str, sizes: Mapping[int, int]) -> int:
+    oldest = min(sizes)
+    written = Filter.by_property(GENERATION).equal(oldest)
+    is_whole = rows_in(collection, among([media_id]) & written) == sizes[oldest]
+    return oldest if is_whole else max(sizes)
+
+
+def _owner(row: Any) -> str:
+    owner: str = row.properties["media_id"]
+    return owner
+
+
+def _generation(row: Any) -> int:
+    return int(row.properties[GENERATION])
 
 
 def best_with_phrases(
@@ -141,7 +223,7 @@ def best_with_phrases(
             limit=limit,
             filters=among(media_ids),
             return_metadata=MetadataQuery(score=True),
-            return_properties=[*FOUND, "text"],
+            return_properties=[*FOUND, *STATE, "text"],
         ).objects
         found = [row for row in rows if holds_all(row.properties["text"], phrases)][:k]
         if len(found) == k or len(rows) < limit or limit == MOST_ROWS:

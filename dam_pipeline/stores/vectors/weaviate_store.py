@@ -2,62 +2,57 @@
 
 A row's id follows from its media, its item and the number of the put. A put writes the new rows and
 then deletes its media's older ones; a crash between the two leaves both until the media is put
-again, and readers keep one row an item. Overwriting would be simpler, but a write that breaks off
-leaves rows outside the vector index, and Weaviate never indexes those again while their vector is
-the same. Of two processes that put one media at once either may win, row by row; leases prevent it.
+again, and an answer holds rows of one put of a media alone. Overwriting would be simpler, but a
+write that breaks off leaves rows outside the vector index, and Weaviate never indexes those again
+while their vector is the same. Of two processes that put one media at once either may win, row by
+row; leases prevent it.
 """
 
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from weaviate.classes.aggregate import GroupByAggregate
-from weaviate.classes.data import DataObject
-from weaviate.classes.query import Filter, MetadataQuery
-from weaviate.exceptions import WeaviateQueryError
+from weaviate.classes.query import BM25Operator, HybridFusion, MetadataQuery
+from weaviate.exceptions import WeaviateBaseError
 
+from dam_pipeline.errors import StoreUnavailable
 from dam_pipeline.records import Space
 from dam_pipeline.settings import Settings
 from dam_pipeline.stores.vectors import (
     WORD_ROWS,
     WORDS,
+    HybridMatch,
     Match,
     WordMatch,
     check_dimension,
     checked_rows,
-    vector_rows,
-    weaviate_collections,
+    checked_vectors,
 )
 from dam_pipeline.stores.vectors.phrases import phrases_of
 from dam_pipeline.stores.vectors.stems import stems_asked
-from dam_pipeline.stores.vectors.weaviate_collections import (
-    GENERATION,
-    VECTOR,
-    collection_of,
-    collections_of,
-    words_collection,
-)
+from dam_pipeline.stores.vectors.weaviate_collections import STEMS, VECTOR, Section
+from dam_pipeline.stores.vectors.weaviate_collections import Collection as Held
 from dam_pipeline.stores.vectors.weaviate_rows import (
     FOUND,
     MOST_ROWS,
-    UNMADE,
+    STATE,
+    ObjectsOf,
     among,
     best_with_phrases,
     delete,
-    insert,
-    latest_generation,
-    once_each,
+    is_absent,
+    of_one_state,
+    replace_rows,
     rows_in,
     vector_objects,
-    when_made,
     word_objects,
 )
-from dam_pipeline.stores.vectors.weaviate_server import START_WAIT_S, connect, reported
+from dam_pipeline.stores.vectors.weaviate_server import START_WAIT_S, Server
 
-ROWS_AT_ONCE = 500
 MOST_MEDIA = 10_000_000  # groups of an answer
 
 T = TypeVar("T")
@@ -67,32 +62,27 @@ class WeaviateStore:
     """The vector store (port `VectorStore`) on the server that the settings name."""
 
     def __init__(self, settings: Settings, wait_s: float = START_WAIT_S) -> None:
-        self._prefix = settings.weaviate_prefix
-        self._client = connect(settings, wait_s)
-        self._reported = partial(reported, settings)
+        self._section = Section(settings.weaviate_prefix, settings.weaviate_tenant)
+        self._server = Server(settings, wait_s)
+        self._made: set[str] = set()  # names of collections that took rows of this process
         # Also where nobody closes the store, as the client complains otherwise.
-        self._closing = weakref.finalize(self, self._client.close)
+        self._closing = weakref.finalize(self, self._server.close)
 
     def put(self, space: Space, media_ids: Collection[str], rows: pa.Table) -> None:
         """See the port."""
-        if "vector" in rows.schema.names:
-            size = getattr(rows.schema.field("vector").type, "list_size", space.dimension)
-            check_dimension(space, size, "A vector to be stored")
-        table, ids = checked_rows(rows, vector_rows(space.dimension), media_ids)
-        self._put(collection_of(self._prefix, space), media_ids, vector_objects(table, ids))
+        table, ids = checked_vectors(space, rows, media_ids)
+        self._put(self._section.of(space), media_ids, vector_objects(table, ids), len(ids))
 
     def put_words(self, media_ids: Collection[str], rows: pa.Table) -> None:
         """See the port."""
         table, ids = checked_rows(rows, WORD_ROWS, media_ids)
-        self._put(words_collection(self._prefix), media_ids, word_objects(table, ids))
+        self._put(self._section.words(), media_ids, word_objects(table, ids), len(ids))
 
     def nearest(
         self, space: Space, vector: np.ndarray, k: int, media_ids: Collection[str] | None = None
     ) -> list[Match]:
         """See the port; at most 10,000."""
         check_dimension(space, vector.shape[-1], "The query's vector")
-        if media_ids is not None and not media_ids:
-            return []
 
         def ask(collection: Any) -> Any:
             return collection.query.near_vector(
@@ -101,44 +91,79 @@ class WeaviateStore:
                 limit=min(k, MOST_ROWS),
                 filters=among(media_ids),
                 return_metadata=MetadataQuery(distance=True),
-                return_properties=[*FOUND, "time_s"],
+                return_properties=[*FOUND, *STATE, "time_s"],
             ).objects
 
-        found = self._read(collection_of(self._prefix, space), ask, list[Any]())
-        return [
-            Match(score=1.0 - one.metadata.distance, **one.properties) for one in once_each(found)
-        ]
+        found = self._found(self._section.of(space), ask, media_ids)
+        return [Match(score=1.0 - one.metadata.distance, **one.properties) for one in found]
 
     def match_words(
         self, text: str, k: int, media_ids: Collection[str] | None = None
     ) -> list[WordMatch]:
         """See the port; English words match in all their forms, accents and case are ignored."""
         stems = stems_asked(text)
-        if not stems or (media_ids is not None and not media_ids):
+        if not stems:
             return []
 
         def ask(collection: Any) -> list[Any]:
             return best_with_phrases(collection, " ".join(stems), phrases_of(text), k, media_ids)
 
-        found = self._read(words_collection(self._prefix), ask, list[Any]())
-        return [WordMatch(score=one.metadata.score, **one.properties) for one in once_each(found)]
+        found = self._found(self._section.words(), ask, media_ids)
+        return [WordMatch(score=one.metadata.score, **one.properties) for one in found]
+
+    def hybrid(
+        self,
+        space: Space,
+        vector: np.ndarray,
+        text: str,
+        k: int,
+        media_ids: Collection[str] | None = None,
+    ) -> list[HybridMatch]:
+        """See the port; the server's own hybrid search."""
+        check_dimension(space, vector.shape[-1], "The query's vector")
+        stems = " ".join(stems_asked(text))
+
+        def ask(collection: Any) -> Any:
+            return collection.query.hybrid(
+                stems or None,
+                vector=vector.astype(np.float32).ravel().tolist(),
+                target_vector=VECTOR,
+                alpha=0.5 if stems else 1.0,
+                fusion_type=HybridFusion.RANKED,
+                query_properties=[STEMS],
+                bm25_operator=BM25Operator.and_(),
+                limit=min(k, MOST_ROWS),
+                filters=among(media_ids),
+                return_metadata=MetadataQuery(score=True),
+                return_properties=[*FOUND, *STATE, "time_s", "text"],
+            ).objects
+
+        found = self._found(self._section.of(space), ask, media_ids)
+        return [HybridMatch(score=one.metadata.score, **one.properties) for one in found]
 
     def remove(self, media_ids: Collection[str]) -> None:
         """See the port."""
-        for collection in self._collections() if media_ids else ():
+        for collection in self._held() if media_ids else ():
             self._read(collection, partial(delete, where=among(media_ids)), None)
+
+    def describe(self) -> str:
+        """See the port."""
+        with self._server.client() as client:
+            version = client.get_meta()["version"]
+        tenant = f", tenant {self._section.tenant}" if self._section.tenant else ""
+        return f"Weaviate {version} at {self._server.url}{tenant}"
 
     def counts(self) -> dict[str, int]:
         """See the port."""
         counts: dict[str, int] = {}
-        for collection in self._collections():
+        for collection in self._held():
             name = WORDS if collection.space is None else collection.space.name
             counts[name] = counts.get(name, 0) + self._read(collection, rows_in, 0)
         return counts
 
     def spaces(self) -> list[Space]:
         """See the port."""
-        spaces = [collection.space for collection in self._collections() if collection.space]
+        spaces = [collection.space for collection in self._held() if collection.space]
         return sorted(spaces, key=lambda space: (space.name, space.kind))
 
     def media_in(self, space: Space) -> set[str]:
@@ -149,16 +174,21 @@ class WeaviateStore:
             groups = collection.aggregate.over_all(group_by=by_owner).groups
             return {group.grouped_by.value for group in groups}
 
-        return self._read(collection_of(self._prefix, space), ask, set())
+        return self._read(self._section.of(space), ask, set())
+
+    def drop_space(self, space: Space) -> None:
+        """See the port."""
+        with self._server.client() as client:
+            self._section.drop(client, self._section.of(space))
 
     def optimise(self) -> None:
         """See the port; Weaviate keeps its indexes by itself."""
 
     def drop(self) -> None:
-        """See the port; only collections of this library's prefix."""
-        names = [collection.name for collection in self._collections()]
-        with self._reported():
-            self._client.collections.delete(names)
+        """See the port; only collections of this library's prefix and tenant."""
+        for collection in self._held():
+            with self._server.client() as client:
+                self._section.drop(client, collection)
 
     def close(self) -> None:
         """See the port."""
@@ -166,38 +196,53 @@ class WeaviateStore:
 
     def _put(
         self,
-        collection: weaviate_collections.Collection,
+        collection: Held,
         media_ids: Collection[str],
-        objects: Callable[[int], list[DataObject[Any, Any]]],
+        objects: ObjectsOf,
+        count: int,
     ) -> None:
+        """Replace the rows of media; the collection is made when it first gets any."""
         if not media_ids:
             return
-        with self._reported():
-            if not self._client.collections.exists(collection.name):
-                if not objects(0):
+        with self._server.client() as client:
+            target = self._section.opened(client, collection)
+            if collection.name in self._made or not count:
+                try:
+                    return replace_rows(target, media_ids, objects)
+                except (WeaviateBaseError, StoreUnavailable) as error:
+                    if not is_absent(error):
+                        raise
+                if not count:
                     return
-                weaviate_collections.make(self._client, collection)
-            target = self._client.collections.use(collection.name)
-            before = when_made(partial(latest_generation, target, media_ids))
-            fresh = objects(before + 1)
-            for at in range(0, len(fresh), ROWS_AT_ONCE):
-                when_made(partial(insert, target, fresh[at : at + ROWS_AT_ONCE]))
-            if before:
-                older = Filter.by_property(GENERATION).less_or_equal(before)
-                delete(target, among(media_ids) & older)
+            self._section.make(client, collection)
+            replace_rows(target, media_ids, objects)
+            self._made.add(collection.name)
 
-    def _collections(self) -> list[weaviate_collections.Collection]:
-        with self._reported():
-            return list(collections_of(self._client, self._prefix))
+    def _held(self) -> list[Held]:
+        with self._server.client() as client:
+            return list(self._section.held(client))
 
-    def _read(
-        self, collection: weaviate_collections.Collection, ask: Callable[[Any], T], nothing: T
-    ) -> T:
+    def _found(
+        self,
+        collection: Held,
+        ask: Callable[[Any], Sequence[Any]],
+        media_ids: Collection[str] | None,
+    ) -> list[Any]:
+        """What `ask` finds among these media, without asking where there are none."""
+        if media_ids is not None and not media_ids:
+            return []
+
+        def ask_until_settled(target: Any) -> list[Any]:
+            return of_one_state(target, partial(ask, target))
+
+        return self._read(collection, ask_until_settled, list[Any]())
+
+    def _read(self, collection: Held, ask: Callable[[Any], T], nothing: T) -> T:
         """What `ask` gives of a collection; `nothing` when there is none."""
-        with self._reported():
+        with self._server.client() as client:
             try:
-                return ask(self._client.collections.use(collection.name))
-            except WeaviateQueryError as error:
-                if UNMADE not in str(error) and self._client.collections.exists(collection.name):
+                return ask(self._section.opened(client, collection))
+            except WeaviateBaseError as error:
+                if not is_absent(error):
                     raise
                 return nothing
