@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import uuid
@@ -17,10 +18,7 @@ import boto3
 import pytest
 
 from dam_pipeline import buckets
-
-SCRIPT = Path(__file__).resolve().parents[1] / ".ci" / "s3.sh"
-BUILT_WITHIN_S = 120
-TIMED_OUT = 124
+from dam_pipeline_tests import servers
 
 
 @dataclass(frozen=True)
@@ -78,6 +76,28 @@ class Bucket:
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         self.client.put_bucket_policy(Bucket=self.name, Policy=policy)
 
+    def let_guests_read(self) -> None:
+        """Let guests do what reading a source needs, and nothing else."""
+        rights = {"ListBucket": "", "GetObject": "/*"}
+        statements = [
+            {
+                "Effect": "Allow",
+                "Principal": "*",
+                "Action": f"s3:{action}",
+                "Resource": f"arn:aws:s3:::{self.name}{what}",
+            }
+            for action, what in rights.items()
+        ]
+        policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        self.client.put_bucket_policy(Bucket=self.name, Policy=policy)
+
+    def drop(self, key: str, content: bytes) -> Path:
+        """Put an object straight onto the server's disk: it has no ETag, as on some stores."""
+        path = self.server.folder / "data" / self.name / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
     def delete(self, key: str) -> None:
         """Delete an object."""
         self.client.delete_object(Bucket=self.name, Key=key)
@@ -88,6 +108,8 @@ class CuttingProxy:
 
     def __init__(self, server_url: str, cut_after_bytes: int = 1 << 40) -> None:
         self.ranges: list[str] = []
+        self.answered_bytes = 0
+        self.asked: list[str] = []
         self._left = cut_after_bytes
         host, port = server_url.removeprefix("http://").split(":")
         self._server = (host, int(port))
@@ -114,6 +136,7 @@ class CuttingProxy:
         with contextlib.suppress(OSError):
             while asked := client.recv(1 << 16):
                 self.ranges += re.findall(r"(?im)^range: (.*?)\r?$", asked.decode("latin-1"))
+                self.asked += re.findall(r"(?m)^[A-Z]+ \S+", asked.decode("latin-1"))
                 server.sendall(asked)
 
     def _answer(self, client: socket.socket, server: socket.socket) -> None:
@@ -121,6 +144,7 @@ class CuttingProxy:
             while answer := server.recv(1 << 16):
                 client.sendall(answer)
                 self._left -= len(answer)
+                self.answered_bytes += len(answer)
                 if self._left < 0:
                     self._left = 1 << 40
                     client.shutdown(socket.SHUT_RDWR)
@@ -128,20 +152,21 @@ class CuttingProxy:
 
 
 @contextlib.contextmanager
+def killed(server: Server) -> Iterator[None]:
+    """Kill -9 a server, and start it again as it was at the end of the block."""
+    pid = (server.folder / "pid").read_text().split()[0]
+    os.kill(int(pid), signal.SIGKILL)
+    try:
+        yield
+    finally:
+        subprocess.run([servers.SCRIPTS / "s3.sh", "start", server.folder], check=True)
+
+
+@contextlib.contextmanager
 def running_server() -> Iterator[Server]:
     """A server that runs meanwhile; skips the test where none can be had."""
-    build = ["timeout", str(BUILT_WITHIN_S), SCRIPT, "build"]  # ends the compilers as well
-    built = subprocess.run(build, capture_output=True, text=True, check=False)
-    if built.returncode == TIMED_OUT:
-        pytest.skip(f"the S3 server takes over {BUILT_WITHIN_S} s to build: run `.ci/s3.sh build`")
-    if built.returncode:
-        pytest.skip(f"no S3 server: {built.stderr.strip()}")
-    started = subprocess.run([SCRIPT, "start"], check=True, capture_output=True, text=True)
-    folder, *facts = started.stdout.split()
-    try:
+    with servers.running_server("s3") as (folder, *facts):
         yield Server(Path(folder), *facts)
-    finally:
-        subprocess.run([SCRIPT, "stop", folder], check=True)
 
 
 def ask_as(monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:

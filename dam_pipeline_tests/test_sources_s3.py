@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
@@ -15,7 +16,8 @@ from dam_pipeline.identity import WHOLE_UP_TO_BYTES, fingerprint_file
 from dam_pipeline.sources import s3
 from dam_pipeline.sources.content import Content, address_identity
 from dam_pipeline.sources.originals import bring
-from dam_pipeline.stages.scratch import Copies, make_scratch
+from dam_pipeline.sources.s3_listing import list_objects
+from dam_pipeline.stages.scratch import Copies, Room, make_scratch
 from dam_pipeline.stages.work import Stopped
 from dam_pipeline_tests.s3_server import Bucket, CuttingProxy, ask_as
 
@@ -29,7 +31,7 @@ def test_a_folder_of_keys_is_listed_with_what_was_passed_over(bucket: Bucket) ->
     for key in ("day/a b+c%20é.mp4", "day/.b.mp4", "day/deep/c.jpg", "day/notes.txt", "day2/d.mp4"):
         bucket.put(key, key.encode())
     bucket.put("day/empty/", b"")
-    listing = s3.list_objects(f"{bucket.uri}/day/", ["*.jpg"])
+    listing = list_objects(f"{bucket.uri}/day/", ["*.jpg"])
     assert listing.root == f"{bucket.uri}/day"
     assert [file.uri for file in listing.files] == [f"{bucket.uri}/day/a b+c%20é.mp4"]
     skipped = listing.skipped
@@ -39,14 +41,14 @@ def test_a_folder_of_keys_is_listed_with_what_was_passed_over(bucket: Bucket) ->
 def test_one_object_can_be_named(bucket: Bucket) -> None:
     uri = bucket.put("a.mp4", b"a")
     bucket.put("a.mp4.mp4", b"b")
-    assert [file.uri for file in s3.list_objects(uri).files] == [uri]
+    assert [file.uri for file in list_objects(uri).files] == [uri]
 
 
 def test_more_objects_than_a_page_holds_are_all_listed(bucket: Bucket) -> None:
     folder = bucket.server.folder / "data" / bucket.name
     for number in range(1203):  # straight onto the server's disk: such objects have no ETag either
         (folder / f"{number:04}.jpg").write_bytes(b"%d" % number)
-    files = s3.list_objects(bucket.uri).files
+    files = list_objects(bucket.uri).files
     assert [file.uri[-8:] for file in files] == [f"{number:04}.jpg" for number in range(1203)]
     assert s3.read_content(files[1202]) is not None
 
@@ -58,7 +60,7 @@ def test_an_object_is_the_same_media_as_the_file_it_was_made_from(
     path = tmp_path / "a.mp4"
     path.write_bytes(np.random.default_rng(size_bytes).bytes(size_bytes))
     bucket.put("a.mp4", path)
-    (file,) = s3.list_objects(bucket.uri).files
+    (file,) = list_objects(bucket.uri).files
     assert s3.read_content(file) == Content(fingerprint_file(path))
     assert s3.whole_sha256(file) == hashlib.sha256(path.read_bytes()).hexdigest()
     bring(file, fingerprint_file(path), tmp_path / "copy.mp4", lambda _bytes: None)
@@ -67,16 +69,16 @@ def test_an_object_is_the_same_media_as_the_file_it_was_made_from(
 
 def test_an_empty_object_is_known_by_its_address(bucket: Bucket) -> None:
     uri = bucket.put("a.mp4", b"")
-    (file,) = s3.list_objects(bucket.uri).files
+    (file,) = list_objects(bucket.uri).files
     s3.check(file)
     assert s3.read_content(file) == Content(address_identity(uri, 0), is_readable=False)
 
 
 def test_other_bytes_of_the_same_size_in_the_same_second_are_seen(bucket: Bucket) -> None:
     bucket.put("a.mp4", b"before")
-    (before,) = s3.list_objects(bucket.uri).files
+    (before,) = list_objects(bucket.uri).files
     bucket.put("a.mp4", b"behind")
-    (after,) = s3.list_objects(bucket.uri).files
+    (after,) = list_objects(bucket.uri).files
     assert before.mtime_ns != after.mtime_ns
     assert s3.read_content(before) is None
     assert s3.whole_sha256(before) is None
@@ -89,7 +91,7 @@ def test_an_object_that_has_gone_is_neither_read_nor_brought(
     bucket: Bucket, tmp_path: Path
 ) -> None:
     bucket.put("a.mp4", b"here")
-    (file,) = s3.list_objects(bucket.uri).files
+    (file,) = list_objects(bucket.uri).files
     bucket.delete("a.mp4")
     assert s3.read_content(file) is None
     assert s3.whole_sha256(file) is None
@@ -103,7 +105,7 @@ def test_a_copy_that_is_not_the_media_it_was_taken_for_is_refused(
     bucket: Bucket, tmp_path: Path
 ) -> None:
     bucket.put("a.mp4", b"bytes")
-    (file,) = s3.list_objects(bucket.uri).files
+    (file,) = list_objects(bucket.uri).files
     with pytest.raises(SourceChanged, match="holds other bytes"):
         bring(file, "0" * 32, tmp_path / "copy.mp4", lambda _bytes: None)
 
@@ -113,21 +115,29 @@ def test_a_copy_that_is_not_the_media_it_was_taken_for_is_refused(
 
 def test_a_bucket_that_is_not_there_is_named(bucket: Bucket) -> None:
     with pytest.raises(SourceUnavailable, match=r"There is no bucket nowhere-at-all\. Check"):
-        s3.list_objects("s3://nowhere-at-all/films")
+        list_objects("s3://nowhere-at-all/films")
 
 
 def test_a_folder_that_is_not_there_is_named(bucket: Bucket) -> None:
     with pytest.raises(ConfigurationError, match=rf"There is nothing at {bucket.uri}/films\."):
-        s3.list_objects(f"{bucket.uri}/films/")
+        list_objects(f"{bucket.uri}/films/")
 
 
 @pytest.mark.usefixtures("as_guest")
 def test_a_bucket_that_may_not_be_listed_is_named(bucket: Bucket) -> None:
     with pytest.raises(SourceUnavailable, match=r"may not be listed .* s3:ListBucket"):
-        s3.list_objects(bucket.uri)
+        list_objects(bucket.uri)
 
 
 # Copies
+
+
+def copies_of(
+    limit_bytes: int, home: Path, check_stopped: Callable[[], None] = lambda: None
+) -> Copies:
+    """Copies of one process; like those of the pipeline, but in folders that the test names."""
+    scratch = make_scratch(home)
+    return Copies(Room(limit_bytes, lambda: scratch), check_stopped)
 
 
 def test_a_copy_goes_on_where_the_connection_was_lost(
@@ -135,7 +145,7 @@ def test_a_copy_goes_on_where_the_connection_was_lost(
 ) -> None:
     content = np.random.default_rng(5).bytes(20 << 20)
     bucket.put("a.mp4", content)
-    (file,) = s3.list_objects(bucket.uri).files
+    (file,) = list_objects(bucket.uri).files
     with CuttingProxy(bucket.server.url, cut_after_bytes=9 << 20) as proxy:
         ask_as(monkeypatch, {"AWS_ENDPOINT_URL": proxy.url})
         s3.download(file, tmp_path / "copy")
@@ -150,10 +160,12 @@ def test_a_copy_waits_while_another_thread_is_at_work_on_what_fills_the_room(
 ) -> None:
     for name in "ab":
         bucket.put(f"{name}.mp4", name.encode() * 60)
-    a, b = s3.list_objects(bucket.uri).files
+    a, b = list_objects(bucket.uri).files
     ids = {file: s3.read_content(file).media_id for file in (a, b)}
     working, may_end = Event(), Event()
-    copies = Copies(100, may_end.set)  # asked while it waits: only then may the other thread end
+    copies = copies_of(
+        100, tmp_path, may_end.set
+    )  # asked while it waits: only then may the other thread end
 
     def work() -> None:
         copies.path(ids[a], a, tmp_path / "a")
@@ -173,15 +185,15 @@ def test_a_run_that_ends_while_an_original_is_brought_leaves_nothing_of_it(
     bucket: Bucket, tmp_path: Path
 ) -> None:
     bucket.put("a.mp4", b"a" * 60)
-    (file,) = s3.list_objects(bucket.uri).files
+    (file,) = list_objects(bucket.uri).files
 
     def stop() -> None:
         raise Stopped
 
-    copies = Copies(100, stop)
+    copies = copies_of(100, tmp_path, stop)
     with pytest.raises(Stopped):
         copies.path("0" * 32, file, tmp_path / "a")
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["scratch"]
     assert not copies.has("0" * 32)
 
 
@@ -190,9 +202,9 @@ def test_a_copy_makes_room_for_the_next_when_no_thread_is_at_work_on_it(
 ) -> None:
     for name in "abc":
         bucket.put(f"{name}.mp4", name.encode() * 60)
-    files = {file.uri[-5]: file for file in s3.list_objects(bucket.uri).files}
+    files = {file.uri[-5]: file for file in list_objects(bucket.uri).files}
     ids = {name: s3.read_content(file).media_id for name, file in files.items()}
-    copies = Copies(150, lambda: None)
+    copies = copies_of(150, tmp_path)
     paths = {name: copies.path(ids[name], files[name], tmp_path / name) for name in "abab"}
     assert paths["a"].read_bytes() == b"a" * 60
     copies.path(ids["c"], files["c"], tmp_path / "c")
@@ -200,16 +212,16 @@ def test_a_copy_makes_room_for_the_next_when_no_thread_is_at_work_on_it(
     assert copies.path(ids["a"], files["a"], tmp_path / "a").read_bytes() == b"a" * 60
     for name in "abc":
         copies.drop(ids[name])
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["scratch"]
 
 
 def test_an_object_over_the_limit_is_refused_with_the_setting(
     bucket: Bucket, tmp_path: Path
 ) -> None:
     bucket.put("a.mp4", b"12345")
-    (file,) = s3.list_objects(bucket.uri).files
+    (file,) = list_objects(bucket.uri).files
     with pytest.raises(DiskFull, match=r"has 5 bytes.*Raise DAM_SCRATCH_BYTES"):
-        Copies(4, lambda: None).path("0" * 32, file, tmp_path / "a")
+        copies_of(4, tmp_path).path("0" * 32, file, tmp_path / "a")
 
 
 def test_only_scratch_folders_of_dead_processes_of_this_machine_are_cleaned(tmp_path: Path) -> None:

@@ -21,13 +21,15 @@ from dam_pipeline_tests.test_registration import keep_checksum
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    settings = load_settings(tmp_path / "home").model_copy(update={"settle_s": 0.0})
+def library(tmp_path: Path, database_url: str) -> Iterator[Library]:
+    settings = load_settings(tmp_path / "home").model_copy(
+        update={"settle_s": 0.0, "postgres_url": database_url}
+    )
     folder = tmp_path / "films"
     folder.mkdir()
-    with open_catalogue(settings.home) as catalogue:
+    with open_catalogue(settings.home, database_url) as catalogue:
         opened = Library(settings, catalogue, folder)
-        opened.source = add_source(settings.home, folder, exclude=["proxies"])
+        opened.source = add_source(settings, folder, exclude=["proxies"])
         yield opened
 
 
@@ -57,7 +59,7 @@ def test_what_a_look_saw_survives_a_restart(library: Library) -> None:
     write(library.folder / "a.mp4", "clip")
     library.look()
     library.afoot = Afoot()
-    with open_catalogue(library.settings.home) as reopened:
+    with open_catalogue(library.settings.home, library.settings.postgres_url) as reopened:
         library.catalogue = reopened
         assert len(library.look().new) == 1
 
@@ -98,7 +100,7 @@ def test_a_renamed_folder_costs_no_media(library: Library) -> None:
 
 def test_a_file_moved_to_another_source_is_not_new(library: Library, tmp_path: Path) -> None:
     (tmp_path / "archive").mkdir()
-    archive = add_source(library.settings.home, tmp_path / "archive")
+    archive = add_source(library.settings, tmp_path / "archive")
     write(library.folder / "a.mp4", "clip")
     write(library.folder / "b.mp4", "other")
     library.settle()
@@ -162,8 +164,8 @@ def test_an_acceptance_serves_one_refusal(library: Library) -> None:
     films(library)
     away = lose_all(library)
     assert library.look().refusals
-    accept_source(library.settings.home, "films")
-    (library.source,) = list_sources(library.settings.home)
+    accept_source(library.settings, "films")
+    (library.source,) = list_sources(library.settings)
     assert library.look().refusals == []
     assert library.present() == {}
     for path in away.iterdir():
@@ -251,7 +253,7 @@ def test_a_hundred_thousand_files_are_registered_in_bounded_steps(
     library: Library, quick_folder: Path
 ) -> None:
     count, step = 100_000, library.settings.sensor_step_files
-    library.source = add_source(library.settings.home, quick_folder)
+    library.source = add_source(library.settings, quick_folder)
     for number in range(count):
         folder = quick_folder / f"{number // 500:03}"
         if number % 500 == 0:

@@ -6,8 +6,19 @@ import stat
 
 from dam_pipeline.errors import DamError, SourceUnavailable, UnreadableMedia
 
+WINDOW = "http://127.0.0.1:"  # begins the only addresses that are opened besides files
 AGAIN = "Copy it again from its source, or remove it."
 AWAY = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.ENOTCONN, errno.EHOSTDOWN)
+
+
+def address_of(path: str | os.PathLike[str]) -> str:
+    """What ffmpeg is to open: a local file, or a window of ours on a remote one as it is."""
+    return str(path) if is_window(path) else "file:" + os.path.abspath(path)
+
+
+def is_window(path: str | os.PathLike[str]) -> bool:
+    """Whether it is the address of a window (`sources.window`); absolute paths begin with a slash."""
+    return isinstance(path, str) and path.startswith(WINDOW)
 
 
 def readable_size(path: str | os.PathLike[str]) -> int:

@@ -15,10 +15,15 @@ from typing import Any
 import ffmpeg
 
 from dam_pipeline.errors import ConfigurationError, UnreadableMedia
-from dam_pipeline.media.access import AGAIN
-from dam_pipeline.media.formats import DEMUXERS, PROTOCOLS
+from dam_pipeline.media.access import AGAIN, address_of, is_window
+from dam_pipeline.media.formats import DEMUXERS, PROTOCOLS, WINDOW_PROTOCOLS
 
 TIMEOUT_S = 60.0
+OF_A_WINDOW = {
+    "protocol_whitelist": WINDOW_PROTOCOLS,
+    "http_proxy": "",
+    "recv_buffer_size": "131072",
+}
 PACKETS = 300  # whose times tell a variable frame rate, in files that are read whole anyway
 PACKETS_OF_LARGE = 48  # packets of a mezzanine codec are megabytes each
 LARGE_BYTES = 64 << 20
@@ -72,8 +77,8 @@ class ContainerReader:
         """End the thread."""
         self._pool.shutdown()
 
-    def start(self, path: Path, size_bytes: int) -> "Future[dict[str, Any]]":
-        """Begin to probe a local file; `finish` has the outcome."""
+    def start(self, path: str | Path, size_bytes: int) -> "Future[dict[str, Any]]":
+        """Begin to probe a local file or a window on one; `finish` has the outcome."""
         packets = PACKETS if size_bytes <= LARGE_BYTES else PACKETS_OF_LARGE
         return self._pool.submit(_ffprobe, path, packets)
 
@@ -106,12 +111,12 @@ class ContainerReader:
 _threads: set[int] = set()  # kernel ids of the threads that run ffprobe
 
 
-def _ffprobe(path: Path, packets: int) -> dict[str, Any]:
+def _ffprobe(path: str | Path, packets: int) -> dict[str, Any]:
     _threads.add(threading.get_native_id())
     document: dict[str, Any] = ffmpeg.probe(
-        "file:" + os.path.abspath(path),
+        address_of(path),
         v="error",
-        protocol_whitelist=PROTOCOLS,
+        **(OF_A_WINDOW if is_window(path) else {"protocol_whitelist": PROTOCOLS}),
         format_whitelist=DEMUXERS,
         read_intervals=f"%+#{packets}",
         show_entries="packet=stream_index,pts_time",

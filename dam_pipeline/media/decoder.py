@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+from urllib.parse import unquote
 
 from dam_pipeline.errors import (
     ConfigurationError,
@@ -28,6 +29,7 @@ from dam_pipeline.errors import (
     UnsupportedMedia,
 )
 from dam_pipeline.identity import display_name, path_to_uri
+from dam_pipeline.media.access import is_window
 from dam_pipeline.media.plan import LookPlan
 from dam_pipeline.media.protocol import (
     AudioRequest,
@@ -97,13 +99,15 @@ class Decoder:
 
     def look(
         self,
-        path: Path,
+        path: str | Path,
         kind: MediaKind,
         out_dir: Path,
         plan: LookPlan,
         on_progress: Callable[[float], None] | None = None,
     ) -> Look:
         """Shots and keyframes, in one pass; keyframes are written into `out_dir` as JPEGs.
+
+        `path` may be the address of a window on a remote recording, here and below.
 
         `on_progress` is given the share read so far (0–1). Raises UnreadableMedia when nothing can
         be decoded or the decoder hangs or dies, UnsupportedMedia when there are no pictures or too
@@ -117,7 +121,7 @@ class Decoder:
         return result
 
     def poster(
-        self, path: Path, kind: MediaKind, out_file: Path, px: int, at_s: float = 0.0
+        self, path: str | Path, kind: MediaKind, out_file: Path, px: int, at_s: float = 0.0
     ) -> tuple[int, int]:
         """Write an upright JPEG, at most `px` on the long side; returns its width and height.
 
@@ -133,7 +137,7 @@ class Decoder:
 
     def audio(
         self,
-        path: Path,
+        path: str | Path,
         out_file: Path,
         on_progress: Callable[[float], None] | None = None,
     ) -> AudioTrack | None:
@@ -287,12 +291,12 @@ class Decoder:
         return errors.get(reply.failure, UnreadableMedia)(f"{name} {reply.message}")
 
 
-def _absolute(path: Path) -> str:
-    return os.path.abspath(path)
+def _absolute(path: str | Path) -> str:
+    return str(path) if is_window(path) else os.path.abspath(path)
 
 
 def _name(path: str | Path) -> str:
-    return display_name(path_to_uri(path))
+    return display_name(path_to_uri(unquote(str(path)) if is_window(path) else path))
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -7,7 +7,7 @@ import av.logging
 import cv2
 
 from dam_pipeline.errors import UnsupportedMedia
-from dam_pipeline.media.access import readable_size
+from dam_pipeline.media.access import is_window, readable_size
 from dam_pipeline.media.photo import look_at_photo
 from dam_pipeline.media.posters import make_poster
 from dam_pipeline.media.protocol import AudioRequest, LookRequest, PosterRequest, Request, Result
@@ -21,7 +21,8 @@ cv2.setNumThreads(1)
 
 def answer(request: Request, progress: Callable[[float], None]) -> Result:
     """The request's result; raises MediaError, SourceUnavailable, MemoryError and OSError."""
-    readable_size(request.path)
+    if not is_window(request.path):
+        readable_size(request.path)
     match request:
         case AudioRequest():
             return read_audio(request.path, Path(request.out_file), progress)

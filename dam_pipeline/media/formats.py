@@ -5,6 +5,7 @@ concat, image2, sdp, imf …). Which names are media at all is decided in `dam_p
 """
 
 PROTOCOLS = "file"
+WINDOW_PROTOCOLS = "http,tcp"  # of a remote file that this process gives out on the loopback
 DEMUXERS = ",".join(
     (
         "aac,ac3,aiff,amr,ape,asf,avi,caf,dv,eac3,flac,flv,gxf,h264,hevc,ivf,m4v,matroska,mov,mp3",

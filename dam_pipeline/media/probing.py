@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from dam_pipeline.errors import MediaError, SourceError, UnreadableMedia, UnsupportedMedia
 from dam_pipeline.formats import suffix_of
@@ -23,8 +23,18 @@ SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 ROTATION_DEG = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}  # clockwise, by EXIF orientation
 
 
+class TagWindow(Protocol):
+    """A remote recording that is read by ranges; what was read of it lies in a local file."""
+
+    url: str
+
+    def fill_for_tags(self) -> None:
+        """See that all that exiftool reads lies in the file."""
+        ...
+
+
 class Prober:
-    """Probes local files; holds one exiftool for many of them. Use as a context manager."""
+    """Probes files; holds one exiftool for many of them. Use as a context manager."""
 
     def __init__(self) -> None:
         self._exif = ExifReader()
@@ -51,8 +61,16 @@ class Prober:
         """Process id of the running exiftool, if there is one."""
         return self._exif.pid
 
-    def probe(self, path: Path, kind: MediaKind, sidecars: Sequence[Path] = ()) -> Probe:
+    def probe(
+        self,
+        path: Path,
+        kind: MediaKind,
+        sidecars: Sequence[Path] = (),
+        window: TagWindow | None = None,
+    ) -> Probe:
         """What the file says of itself; `kind` is what its name says, the record's what it is.
+
+        Through a `window`, a remote recording is read as far as needed; it is not all at `path`.
 
         Raises UnreadableMedia for a file that is damaged, empty, not readable or not what its name
         says, UnsupportedMedia for one without pictures and sound, SourceUnavailable for one that
@@ -63,7 +81,9 @@ class Prober:
             beside = [_Sidecar(self._exif, sidecar) for sidecar in sidecars]
             if kind == MediaKind.IMAGE:
                 return _photograph(self._exif.read(path), beside, size_bytes)
-            running = self._containers.start(path, size_bytes)
+            running = self._containers.start(window.url if window else path, size_bytes)
+            if window:
+                window.fill_for_tags()
             tags = _tags_if_any(self._exif, path)
             return _recording(self._containers.finish(running), tags, beside, size_bytes)
 

@@ -1,4 +1,4 @@
-"""Reading one stream of a local file through PyAV: opening safely, times, tolerance of damage.
+"""Reading one stream of a file through PyAV: opening safely, times, tolerance of damage.
 
 The file's time axis begins where its first stream begins, or with the first picture if that comes
 within `PRIMING_S`: what sounds before is the padding of an encoder. Times are always PTS.
@@ -13,8 +13,8 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from dam_pipeline.errors import MediaError, UnreadableMedia
-from dam_pipeline.media.access import AGAIN
-from dam_pipeline.media.formats import DEMUXERS, PROTOCOLS
+from dam_pipeline.media.access import AGAIN, address_of, is_window
+from dam_pipeline.media.formats import DEMUXERS, PROTOCOLS, WINDOW_PROTOCOLS
 
 PRIMING_S = 0.25
 MOST_THREADS = 8  # frame threads hold a picture each: 8 of 4K 10-bit are 200 MB
@@ -27,15 +27,16 @@ OPTIONS = {
     "enable_drefs": "0",
     "use_absolute_path": "0",
 }
+OF_A_WINDOW = {"protocol_whitelist": WINDOW_PROTOCOLS, "http_proxy": ""}
 
 
 def open_container(path: str) -> InputContainer:
-    """Open a local media file and nothing else; raises UnreadableMedia."""
+    """Open a local media file, or a window on one, and nothing else; raises UnreadableMedia."""
     try:
         return av.open(
-            "file:" + os.path.abspath(path),
+            address_of(path),
             mode="r",
-            options=dict(OPTIONS),
+            options=OPTIONS | (OF_A_WINDOW if is_window(path) else {}),
             metadata_errors="replace",
         )
     except FFmpegError as error:

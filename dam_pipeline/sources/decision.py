@@ -262,7 +262,9 @@ class _Sorting:
         here = ((file, self._known.places[file.uri].media_id) for file in self.unchanged)
         for file, media_id in (*here, *again):
             media = self._known.media.get(media_id)
+            if media is None:  # it has no sidecars and had none
+                continue
             version = sidecar_version(file.sidecars)
             has_settled = all(is_old_enough(s.mtime_ns, now_s, settle_s) for s in file.sidecars)
-            if media and version != media.sidecar_version and has_settled:
+            if version != media.sidecar_version and has_settled:
                 yield SidecarChange(media_id, file.uri, version)

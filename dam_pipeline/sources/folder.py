@@ -101,6 +101,7 @@ class Walk:
     _files: list[Listed] = field(default_factory=list)
     _unlisted: list[str] = field(default_factory=list)
     _home: tuple[int, int] | None = None
+    _folder: tuple[str, str] = ("", "")  # the present one and its address: quoting takes long
     _started: bool = False
 
     def go_on(self, until_s: float | None = None) -> bool:
@@ -187,7 +188,7 @@ class Walk:
 
     def _take_files(self, folder: str, names: Sequence[str]) -> None:
         media = [name for name in names if kind_of_name(name)]
-        owned = _sidecars(media, names)
+        owned = sidecars_of(media, names)
         taken = {sidecar for found in owned.values() for sidecar in found}
         self.skipped.other += len(names) - len(media) - len(taken)
         for name in media:
@@ -202,10 +203,10 @@ class Walk:
             beside = sorted(one for one in os.listdir(folder) if _is_sidecar(one))
         except OSError:
             beside = []  # the file itself may be within reach even so
-        self._take(folder, name, _sidecars([name], beside).get(name, ()))
+        self._take(folder, name, sidecars_of([name], beside).get(name, ()))
 
     def _take(self, folder: str, name: str, sidecars: Sequence[str]) -> None:
-        path = os.path.join(folder, name)
+        path = f"{folder.rstrip('/')}/{name}"
         try:
             status = os.stat(path)
         except OSError as error:
@@ -215,9 +216,10 @@ class Walk:
             self.skipped.other += 1
             return
         found = tuple(s for one in sidecars if (s := _sidecar(os.path.join(folder, one))))
-        self._files.append(
-            Listed(_uri(path), status.st_size, status.st_mtime_ns, status.st_ino, found)
-        )
+        if folder != self._folder[0]:
+            self._folder = (folder, _uri(folder).rstrip("/"))
+        uri = f"{self._folder[1]}/{quote_from_bytes(os.fsencode(name))}"
+        self._files.append(Listed(uri, status.st_size, status.st_mtime_ns, status.st_ino, found))
 
     def _cannot_read(self, path: str, error: OSError) -> None:
         self.skipped.unreadable += 1
@@ -263,15 +265,16 @@ def _sidecar(path: str) -> Sidecar | None:
     return Sidecar(_uri(path), status.st_size, status.st_mtime_ns)
 
 
-def _sidecars(media: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
+def sidecars_of(media: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
     """Sidecars by the name of the media file: `a.mp4.xmp` belongs to a.mp4, `a.xmp` to every a.*"""
+    sidecars = list(filter(_is_sidecar, names))
     whole: dict[str, list[str]] = {}
     stems: dict[str, list[str]] = {}
-    for name in media:
+    for name in media if sidecars else ():
         whole.setdefault(name.casefold(), []).append(name)
         stems.setdefault(name.rpartition(".")[0].casefold(), []).append(name)
     owned: dict[str, list[str]] = {}
-    for sidecar in filter(_is_sidecar, names):
+    for sidecar in sidecars:
         stem = sidecar.rpartition(".")[0].casefold()
         card = _CARD_SUFFIX.sub("", stem)
         for owner in whole.get(stem) or stems.get(stem) or stems.get(card) or ():

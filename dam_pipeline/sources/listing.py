@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field, fields
 
+from dam_pipeline.buckets import SCHEME
+
 
 @dataclass(frozen=True, slots=True)
 class Sidecar:
@@ -22,6 +24,11 @@ class Listed:
     inode: int = 0
     sidecars: tuple[Sidecar, ...] = ()
 
+    @property
+    def appears_whole(self) -> bool:
+        """Whether it is complete as soon as it is there: uploads to buckets show when they end."""
+        return self.uri.startswith(SCHEME)
+
 
 @dataclass(slots=True)
 class SkipCounts:
@@ -32,7 +39,7 @@ class SkipCounts:
     excluded: int = 0  # by a pattern that a person gave
     other: int = 0  # neither media nor sidecar by name, or no regular file
     loops: int = 0  # folders that were listed already under another name
-    unreadable: int = 0  # folders without permission, broken links, failing disks
+    unreadable: int = 0  # no permission, broken links, failing disks, archive tiers
 
     def add(self, other: "SkipCounts") -> None:
         """Add the counts of another listing to these."""
@@ -58,3 +65,8 @@ class Listing:
     skipped: SkipCounts = field(default_factory=SkipCounts)
     unlisted: tuple[str, ...] = ()
     problem: str = ""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the place is in a bucket."""
+        return self.root.startswith(SCHEME)

@@ -1,17 +1,18 @@
-"""Originals in the buckets of an S3 store.
+"""Reading originals in the buckets of an S3 store; `s3_listing` finds them.
 
 Stores tell times in whole seconds, so the digits below the second in `mtime_ns` are made from the
-ETag: other bytes of the same size within one second are another moment. Sidecars are not read here.
+ETag: other bytes of the same size within one second are another moment. Nothing is ever written to a
+bucket from here: the rights to list and to get are enough.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dam_pipeline.buckets import LOGIN, SCHEME, TRIES, bucket_and_key, client
+from dam_pipeline.buckets import LOGIN, TRIES, bucket_and_key, client
 from dam_pipeline.errors import (
     ConfigurationError,
     DamError,
@@ -19,11 +20,9 @@ from dam_pipeline.errors import (
     SourceUnavailable,
     UnreadableMedia,
 )
-from dam_pipeline.formats import kind_of_name
 from dam_pipeline.identity import WHOLE_UP_TO_BYTES, fingerprint
 from dam_pipeline.sources.content import Content, address_identity
-from dam_pipeline.sources.folder import why_left_out
-from dam_pipeline.sources.listing import Listed, Listing, SkipCounts
+from dam_pipeline.sources.listing import Listed
 
 PIECE_BYTES = 8 << 20
 NS = 1_000_000_000
@@ -40,36 +39,6 @@ REFUSED = (
 OnBytes = Callable[[int], None]
 
 
-def list_objects(address: str, exclude: Sequence[str] = ()) -> Listing:
-    """All media objects at an address: a bucket, a folder of keys in it, or one object.
-
-    `exclude` are glob patterns as in `folder.is_left_out`. Raises ConfigurationError when nothing is
-    at the address, SourceUnavailable when the store or the bucket cannot be reached or listed.
-    """
-    bucket, prefix = bucket_and_key(address.rstrip("/"))
-    root = f"{SCHEME}{bucket}/{prefix}".rstrip("/")
-    files: list[Listed] = []
-    skipped = SkipCounts()
-    is_there = False
-    with _told(root, is_listing=True):
-        for entry in _entries(bucket, prefix):
-            is_there = True
-            key = entry["Key"]
-            relative = key.removeprefix(prefix).lstrip("/")
-            if why := why_left_out(relative, exclude):
-                setattr(skipped, why, getattr(skipped, why) + 1)
-            elif kind_of_name(key.rpartition("/")[2]):
-                moment = _moment_ns(entry["LastModified"], entry.get("ETag", ""))
-                files.append(Listed(f"{SCHEME}{bucket}/{key}", entry["Size"], moment))
-            elif not key.endswith("/"):  # a key that only makes a folder visible is no entry
-                skipped.other += 1
-    if prefix and not is_there:
-        raise ConfigurationError(
-            f"There is nothing at {root}. Give a bucket, a folder of keys or one object that exists."
-        )
-    return Listing(root, tuple(sorted(files, key=lambda file: file.uri)), skipped)
-
-
 def read_content(file: Listed) -> Content | None:
     """Fingerprint of a listed object; None when it is no longer what was listed.
 
@@ -81,9 +50,9 @@ def read_content(file: Listed) -> Content | None:
         return by_address
     try:
         if file.size_bytes > WHOLE_UP_TO_BYTES:
-            return Content(fingerprint(file.size_bytes, lambda at, n: _bytes(file, at, at + n)))
-        whole = _bytes(file, 0, file.size_bytes)  # one request instead of up to sixteen
-        return Content(fingerprint(file.size_bytes, lambda at, n: whole[at : at + n]))
+            return Content(fingerprint(file.size_bytes, lambda at, n: read_range(file, at, n)))
+        stream = _Stream(pieces(file, 0, file.size_bytes, is_hasty=True))
+        return Content(fingerprint(file.size_bytes, lambda _at, n: stream.read(n)))
     except (SourceChanged, _Gone):
         return None
     except UnreadableMedia:
@@ -97,7 +66,7 @@ def whole_sha256(file: Listed, on_bytes: OnBytes | None = None) -> str | None:
     """
     digest = hashlib.sha256()
     try:
-        for piece in _pieces(file, 0, file.size_bytes):
+        for piece in pieces(file, 0, file.size_bytes):
             digest.update(piece)
             if on_bytes:
                 on_bytes(len(piece))
@@ -109,14 +78,14 @@ def whole_sha256(file: Listed, on_bytes: OnBytes | None = None) -> str | None:
 def check(file: Listed) -> None:
     """Raise SourceUnavailable, SourceChanged or UnreadableMedia when an object is not as listed."""
     # A GET of one byte, not HEAD: only a GET's refusal says why.
-    with _told(file.uri):
+    with told(file.uri):
         _get(file, (0, 1) if file.size_bytes else None)["Body"].close()
 
 
 def download(file: Listed, path: Path, on_bytes: OnBytes | None = None) -> None:
     """Write an object's bytes to a file; raises as `check` does, and OSError for the file."""
     with open(path, "wb") as out:
-        for piece in _pieces(file, 0, file.size_bytes):
+        for piece in pieces(file, 0, file.size_bytes):
             out.write(piece)
             if on_bytes:
                 on_bytes(len(piece))
@@ -126,19 +95,12 @@ class _Gone(SourceUnavailable):
     """The object is not there any more."""
 
 
-def _entries(bucket: str, prefix: str) -> Iterator[Any]:
-    """The object of this key, if there is one, and all in the folder of this name."""
-    s3 = client()
-    if prefix:
-        # A key is the first of all that begin with it.
-        first = s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
-        yield from (entry for entry in first.get("Contents", ()) if entry["Key"] == prefix)
-    folder = f"{prefix}/" if prefix else ""
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder):
-        yield from page.get("Contents", ())
-
-
-def _get(file: Listed, span: tuple[int, int] | None = None, etag: str = "") -> Any:
+def _get(
+    file: Listed,
+    span: tuple[int, int] | None = None,
+    etag: str = "",
+    is_hasty: bool = False,
+) -> Any:
     """The store's answer to a GET of an object, or of its bytes `[start, end)`, as it was listed.
 
     Raises SourceChanged when it is another by now; refusals as boto3 raises them.
@@ -147,25 +109,48 @@ def _get(file: Listed, span: tuple[int, int] | None = None, etag: str = "") -> A
     options = {"Range": f"bytes={span[0]}-{span[1] - 1}"} if span else {}
     if etag:
         options["IfMatch"] = etag
-    reply = client().get_object(Bucket=bucket, Key=key, **options)
+    reply = client(is_hasty).get_object(Bucket=bucket, Key=key, **options)
     if not _is_as_listed(reply, file):
         reply["Body"].close()
         raise SourceChanged(_changed(file.uri))
     return reply
 
 
-def _bytes(file: Listed, start: int, end: int) -> bytes:
-    return b"".join(_pieces(file, start, end))
+class _Stream:
+    """The bytes of one request in the portions that somebody wants, without holding all of them."""
+
+    def __init__(self, source: Iterator[bytes]) -> None:
+        self._source = source
+        self._held = b""
+
+    def read(self, length: int) -> bytes:
+        """The next so many bytes, fewer at the end."""
+        held = [self._held]
+        missing = length - len(self._held)
+        while missing > 0 and (piece := next(self._source, b"")):
+            held.append(piece)
+            missing -= len(piece)
+        found = b"".join(held)
+        self._held = found[length:]
+        return found[:length]
 
 
-def _pieces(file: Listed, start: int, end: int) -> Iterator[bytes]:
-    """The bytes `[start, end)` of an object; a lost connection is taken up where it broke."""
+def read_range(file: Listed, at: int, length: int) -> bytes:
+    """So many bytes of an object from `at` on; raises as `check` does."""
+    return b"".join(pieces(file, at, at + length, is_hasty=True))
+
+
+def pieces(file: Listed, start: int, end: int, *, is_hasty: bool = False) -> Iterator[bytes]:
+    """The bytes `[start, end)` of an object; a lost connection is taken up where it broke.
+
+    Raises as `check` does; `is_hasty` does not wait long for a store that is silent.
+    """
     from botocore.exceptions import HTTPClientError, IncompleteReadError, ResponseStreamingError
 
     at, etag, losses = start, "", 0
     while at < end:
-        with _told(file.uri):
-            reply = _get(file, (at, end), etag)
+        with told(file.uri):
+            reply = _get(file, (at, end), etag, is_hasty)
             etag = reply.get("ETag", "")
             try:
                 for piece in reply["Body"].iter_chunks(PIECE_BYTES):
@@ -175,11 +160,13 @@ def _pieces(file: Listed, start: int, end: int) -> Iterator[bytes]:
                 losses += 1
                 if losses >= TRIES:
                     raise
+            finally:
+                reply["Body"].close()  # whoever asks may want no more
 
 
 def _is_as_listed(reply: Any, file: Listed) -> bool:
     _, _, total = reply.get("ContentRange", "").rpartition("/")
-    moment = _moment_ns(reply["LastModified"], reply.get("ETag", ""))
+    moment = moment_ns(reply["LastModified"], reply.get("ETag", ""))
     size_bytes = int(total or reply["ContentLength"])
     # Some stores give an ETag in a listing or with the object, but not in both.
     knows_etags = moment % NS and file.mtime_ns % NS
@@ -189,7 +176,7 @@ def _is_as_listed(reply: Any, file: Listed) -> bool:
     )
 
 
-def _moment_ns(modified: datetime, etag: str) -> int:
+def moment_ns(modified: datetime, etag: str) -> int:
     """The time of change in ns since 1970; below the second, digits made from the ETag, if any."""
     tag = etag.strip('"').encode()
     digits = int.from_bytes(hashlib.blake2b(tag, digest_size=8).digest()) % NS if tag else 0
@@ -197,7 +184,7 @@ def _moment_ns(modified: datetime, etag: str) -> int:
 
 
 @contextmanager
-def _told(address: str, is_listing: bool = False) -> Iterator[None]:
+def told(address: str, is_listing: bool = False) -> Iterator[None]:
     """Tell the vendor's errors in our words."""
     from botocore import exceptions as vendor
 
@@ -239,7 +226,8 @@ def _refusal(error: Any, address: str, is_listing: bool) -> DamError:
         return SourceChanged(_changed(address))
     if code in DENIED and is_listing:
         return SourceUnavailable(
-            f"{address} may not be listed (access denied). Allow these credentials s3:ListBucket."
+            f"{address} may not be listed (access denied). Allow these credentials s3:ListBucket "
+            "for it."
         )
     if code in DENIED:
         return UnreadableMedia(

@@ -72,7 +72,7 @@ def what_to_read(
 
     A place with the same size and modification time is unchanged without reading. Anything else is
     read once it has settled: looked the same at an earlier look, at least `settle_s` ago, and is
-    itself older than that (a time in the future counts as old).
+    itself older than that (a time in the future counts as old). Objects in buckets appear whole.
     """
     piles = _Piles()
     for file in listing.files:
@@ -119,7 +119,9 @@ class _Piles:
         """Put a file on its pile, given the known place of that address and the last look."""
         if place is None or not _looks_same(file, place):
             seen = self.pending[file.uri] = _seen(file, before, now_s)
-            has_settled = seen is before and _has_settled(file, seen, now_s, settle_s)
+            has_settled = file.appears_whole or (
+                seen is before and _has_settled(file, seen, now_s, settle_s)
+            )
             (self.to_read if has_settled else self.unsettled).append(file)
         elif file.size_bytes and place.media_id == address_identity(file.uri, file.size_bytes):
             self.retried.append(file)
@@ -179,7 +181,8 @@ def _refusal(
     if not lost:
         return ""
     if not listing.files and len(lost) == present:
-        return f"it is empty, but {present} files were there: it may not be mounted"
+        doubt = "another bucket or folder" if listing.is_remote else "not mounted"
+        return f"it is empty, but {present} files were there: it may be {doubt}"
     lost_sizes = Counter(place.size_bytes for place in lost)
     really = (lost_sizes - unread_sizes).total()
     if present >= GUARD_FROM_FILES and really > rules.disappearance_share * present:

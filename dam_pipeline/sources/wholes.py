@@ -4,8 +4,9 @@ import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from dam_pipeline.sources.content import whole_sha256
+from dam_pipeline.errors import SourceError
 from dam_pipeline.sources.listing import Listed
+from dam_pipeline.sources.originals import whole_sha256
 
 WAITING_AT_MOST = 64  # more are asked for again at the next look
 READY_AT_MOST = 1000  # older results are forgotten
@@ -55,9 +56,12 @@ class BackgroundWholes:
                     self._thread = None
                     return
                 file = self._queue.get()
-            sha256 = self._read(file)
+            try:
+                found = {file: self._read(file)}
+            except SourceError:
+                found = {}  # the store is away: asked for again at the next look
             with self._lock:
                 self._asked.discard(file)
-                self._ready[file] = sha256
+                self._ready |= found
                 while len(self._ready) > READY_AT_MOST:
                     del self._ready[next(iter(self._ready))]
