@@ -21,11 +21,13 @@ from dam_pipeline_tests.places import Library, aged, as_ordinary_user, sparse, w
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
-    settings = load_settings(tmp_path / "home").model_copy(update={"settle_s": 0.2})
+def library(tmp_path: Path, database_url: str) -> Iterator[Library]:
+    settings = load_settings(tmp_path / "home").model_copy(
+        update={"settle_s": 0.2, "postgres_url": database_url}
+    )
     folder = tmp_path / "films"
     folder.mkdir()
-    with open_catalogue(settings.home) as catalogue:
+    with open_catalogue(settings.home, database_url) as catalogue:
         yield Library(settings, catalogue, folder)
 
 
@@ -311,6 +313,7 @@ def test_a_path_that_does_not_exist_is_refused(library: Library) -> None:
 
 
 def test_the_home_itself_is_refused(library: Library) -> None:
+    library.settings.home.mkdir(exist_ok=True)
     with pytest.raises(ConfigurationError, match="lies in DAM_HOME"):
         ingest(library, library.settings.home)
 
@@ -345,14 +348,17 @@ from dam_pipeline.catalogue.discovery import discover
 from dam_pipeline.settings import load_settings
 from dam_pipeline.stores.derived import DerivedFiles
 settings = load_settings(Path(sys.argv[1]))
-with open_catalogue(settings.home) as catalogue:
+with open_catalogue(settings.home, settings.postgres_url) as catalogue:
     sys.stdin.readline()
     found = discover([sys.argv[2]], catalogue, DerivedFiles(settings.home), settings)
 print(*(media.partition_key for media in found.new), sep="\\n")
 """
 
 
-def test_two_writers_at_once_agree_on_every_key(library: Library) -> None:
+def test_two_writers_at_once_agree_on_every_key(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAM_POSTGRES_URL", library.settings.postgres_url)
     for number in range(40):
         write(library.folder / "one" / f"first-{number}.mp4", f"film {number}")
         write(library.folder / "two" / f"second-{number}.mp4", f"film {number}")

@@ -2,8 +2,9 @@
 
 import fnmatch
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,14 +12,23 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_pipeline.catalogue.database import chunks, insert_or, open_database
+from dam_pipeline.catalogue.beats import Beats
+from dam_pipeline.catalogue.database import (
+    begins_with,
+    chunks,
+    in_order,
+    insert_or,
+    open_database,
+    upsert,
+)
+from dam_pipeline.catalogue.deaths import Deaths
+from dam_pipeline.catalogue.outbox import Outbox
+from dam_pipeline.catalogue.spaces import Spaces
 from dam_pipeline.catalogue.states import StageStates
 from dam_pipeline.catalogue.tables import LOCATION, MEDIA
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.identity import path_to_uri, uri_to_path
 from dam_pipeline.records import Facts, Filters, Location, Media, MediaKind
-
-CATALOGUE_FILE = "catalogue.db"
 
 
 def now_iso() -> str:
@@ -27,11 +37,19 @@ def now_iso() -> str:
 
 
 @contextmanager
-def open_catalogue(home: Path) -> Iterator["Catalogue"]:
-    """The catalogue of a home, made or migrated when needed; raises StoreUnavailable."""
-    engine = open_database(home / CATALOGUE_FILE)
+def open_catalogue(
+    home: Path, postgres_url: str = "", sinks: Sequence[str] = ()
+) -> Iterator["Catalogue"]:
+    """The catalogue of a home, or of the team's Postgres; made or migrated when needed.
+
+    `sinks` name those that are to hear of what happens (see `events`).
+
+    Raises StoreUnavailable, as all its methods do; ConfigurationError for a wrong address or login,
+    SchemaMismatch when a newer version has changed it.
+    """
+    engine = open_database(home, postgres_url)
     try:
-        yield Catalogue(engine)
+        yield Catalogue(engine, sinks)
     finally:
         engine.dispose()
 
@@ -39,21 +57,39 @@ def open_catalogue(home: Path) -> Iterator["Catalogue"]:
 class Catalogue:
     """Reads and writes of media and locations; each method is one transaction."""
 
-    def __init__(self, engine: sa.Engine) -> None:
+    def __init__(self, engine: sa.Engine, sinks: Sequence[str] = ()) -> None:
         self.engine = engine
-        self.states = StageStates(engine)
+        self.outbox = Outbox(engine, sinks)
+        self.states = StageStates(engine, self.outbox)
+        self.spaces = Spaces(engine)
+        self.deaths = Deaths(engine)
+        self.beats = Beats(engine)
+
+    def viewed(self, stems: Mapping[str, str]) -> "Catalogue":
+        """The same catalogue with the states of other embedding spaces (stage → stem)."""
+        view = copy(self)
+        view.states = StageStates(self.engine, self.outbox, stems)
+        return view
 
     def add_media(self, media: Iterable[Media]) -> None:
         """Add media that are not known yet; known ones stay as they are."""
-        values = [_media_values(one) for one in media]
+        added = list(media)
+        values = in_order(map(_media_values, added), ["media_id"])
         if values:
             statement = insert_or(self.engine, MEDIA).on_conflict_do_nothing()
             with self.engine.begin() as connection:
+                self.outbox.tell_discovered(connection, added)
                 connection.execute(statement, values)
 
     def media(self, media_ids: Sequence[str]) -> dict[str, Media]:
         """Media by id; unknown ids are left out."""
         return {m.media_id: m for m in self._select_media(MEDIA.c.media_id, media_ids)}
+
+    def with_sidecars(self) -> dict[str, Media]:
+        """Media by id whose first place had sidecars when it was last looked at."""
+        query = sa.select(MEDIA).where(MEDIA.c.sidecar_version != "")
+        with self.engine.connect() as connection:
+            return {row.media_id: _media(row) for row in connection.execute(query)}
 
     def by_keys(self, partition_keys: Sequence[str]) -> dict[str, Media]:
         """Media by partition key; unknown keys are left out."""
@@ -79,11 +115,11 @@ class Catalogue:
         exact = sa.or_(
             MEDIA.c.media_id == reference,
             MEDIA.c.partition_key == reference,
-            MEDIA.c.media_id.in_(here),
+            MEDIA.c.media_id == here.scalar_subquery(),
         )
         prefix = sa.or_(
-            MEDIA.c.media_id.startswith(reference, autoescape=True),
-            MEDIA.c.partition_key.startswith(reference, autoescape=True),
+            begins_with(MEDIA.c.media_id, reference),
+            begins_with(MEDIA.c.partition_key, reference),
         )
         with self.engine.connect() as connection:
             for condition in (exact, prefix):
@@ -100,6 +136,7 @@ class Catalogue:
     def supersede(self, old_id: str, new_id: str) -> None:
         """Say that the content of `old_id` was replaced by `new_id`, which inherits its asset id."""
         with self.engine.begin() as connection:
+            self.outbox.tell_superseded(connection, old_id, new_id)
             asset_id = connection.scalar(
                 sa.select(MEDIA.c.asset_id).where(MEDIA.c.media_id == old_id)
             )
@@ -128,7 +165,8 @@ class Catalogue:
 
     def set_facts(self, facts: Iterable[Facts]) -> None:
         """Copy what searches filter on from finished probes."""
-        values = [{**asdict(f), "kind": f.kind.value, "m": f.media_id} for f in facts]
+        ordered = sorted(facts, key=lambda one: one.media_id)
+        values = [{**asdict(f), "kind": f.kind.value, "m": f.media_id} for f in ordered]
         for value in values:
             del value["media_id"]
         if values:
@@ -153,27 +191,26 @@ class Catalogue:
             for x in locations
         ]
         if values:
-            statement = insert_or(self.engine, LOCATION)
-            kept = ("uri", "first_seen")
-            changed = {c.name: statement.excluded[c.name] for c in LOCATION.c if c.name not in kept}
+            back = [value["uri"] for value in values if value["missing_since"] is None]
             with self.engine.begin() as connection:
-                connection.execute(statement.on_conflict_do_update(["uri"], set_=changed), values)
+                self.outbox.tell_returned(connection, back)
+                upsert(connection, LOCATION, values, kept="first_seen")
 
     def mark_missing(self, uris: Sequence[str]) -> None:
         """Note that places are gone, keeping the moment of the first such note."""
         with self.engine.begin() as connection:
-            for piece in chunks(uris):
-                connection.execute(
-                    sa.update(LOCATION)
-                    .where(LOCATION.c.uri.in_(piece), LOCATION.c.missing_since.is_(None))
-                    .values(missing_since=now_iso())
-                )
+            self.outbox.tell_missing(connection, uris)
+            for piece in chunks(sorted(uris)):
+                here = sa.and_(LOCATION.c.uri.in_(piece), LOCATION.c.missing_since.is_(None))
+                ordered = sa.select(LOCATION.c.uri).where(here).order_by(LOCATION.c.uri)
+                connection.execute(ordered.with_for_update())
+                connection.execute(sa.update(LOCATION).where(here).values(missing_since=now_iso()))
 
     def locations(self, below: str = "") -> list[Location]:
         """Places whose address is `below`, or below it as a folder; all when it is empty."""
         query = sa.select(LOCATION).order_by(LOCATION.c.uri)
         if below:
-            folder = LOCATION.c.uri.startswith(below.rstrip("/") + "/", autoescape=True)
+            folder = begins_with(LOCATION.c.uri, below.rstrip("/") + "/")
             query = query.where(sa.or_(LOCATION.c.uri == below, folder))
         with self.engine.connect() as connection:
             return [_location(row) for row in connection.execute(query)]
@@ -254,4 +291,4 @@ def _media(row: Any) -> Media:
 
 
 def _location(row: Any) -> Location:
-    return Location(**row._mapping)
+    return Location(*row)  # the columns stand in the record's order: by name takes thrice as long

@@ -75,7 +75,7 @@ def discover(
     given = _Given()
     reader = _ProgressReader(settings.sensor_step_files, on_progress)
     for root in _roots(paths, settings.home):
-        listing = list_originals(root, settings.exclude, settings.home)
+        listing = list_originals(root, settings)
         if listing.problem:
             raise ConfigurationError(f"{listing.problem}. Give a path that can be read.")
         _register_all(listing, catalogue, derived, settings, reader, given)
@@ -194,22 +194,20 @@ def _register_all(
 
 
 def _left_as_it_is(root: str, doubt: str) -> str:
-    if is_remote(root):
-        return f"What is missing in {root} was left as it is: {doubt}."
+    place = root if is_remote(root) else uri_to_path(root)
     return (
-        f"What is missing in {uri_to_path(root)} was left as it is: {doubt}. If it is gone for good, "
-        "add the folder with `dam source add` and say `dam source accept NAME`."
+        f"What is missing in {place} was left as it is: {doubt}. If it is gone for good, add it "
+        "with `dam source add` and say `dam source accept NAME`."
     )
 
 
 def _settled_now(listing: Listing, settle_s: float) -> dict[str, Pending]:
     """All listed files but those that still change; waits a moment for those written just now."""
     now_s = time.time()
-    # An object appears whole or not at all.
     young = [
         file
         for file in listing.files
-        if not is_remote(file.uri) and not is_old_enough(file.mtime_ns, now_s, settle_s)
+        if not file.appears_whole and not is_old_enough(file.mtime_ns, now_s, settle_s)
     ]
     if young:
         time.sleep(min(settle_s, RESTAT_S))

@@ -69,6 +69,7 @@ def faults(
     for start in range(0, len(media), MEDIA_AT_ONCE):
         group = media[start : start + MEDIA_AT_ONCE]
         rows = catalogue.states.of([one.media_id for one in group])
+        derived.bring([one.media_id for one in group])
         for one in group:
             yield from _media_faults(derived, one)
             for stage in stages:
@@ -95,9 +96,9 @@ def _stage_faults(
     path = derived.folder(media_id) / f"{stage}.json"
     try:
         outcome = derived.outcome(media_id, stage)
-        reason = "not JSON" if outcome is None and path.exists() else ""
+        reason = "not JSON" if outcome is None and derived.has(media_id, path.name) else ""
         if outcome and outcome.rows:
-            reason = _table_fault(path.with_suffix(".parquet"), outcome.rows)
+            reason = _table_fault(derived.path(media_id, f"{stage}.parquet"), outcome.rows)
     except _DAMAGE as error:
         outcome, reason = None, str(error) or type(error).__name__
     if reason:

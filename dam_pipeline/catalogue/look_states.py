@@ -42,6 +42,11 @@ def save_look_state(home: Path, name: str, root: str, state: LookState) -> None:
         temporary.write_text(json.dumps(document))
 
 
+def unfinished_listing(home: Path, name: str) -> Path:
+    """Where the listing of a source waits for the next tick, if it is a bucket's."""
+    return _path(home, name).with_suffix(".listing")
+
+
 def _path(home: Path, name: str) -> Path:
     digest = hashlib.blake2b(os.fsencode(name), digest_size=8).hexdigest()
     return home / "looks" / f"{digest}.json"

@@ -6,21 +6,25 @@ written here.
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from dam_pipeline.catalogue.catalogue import Catalogue
+from dam_pipeline.errors import SourceUnavailable
 from dam_pipeline.identity import WHOLE_UP_TO_BYTES, sample_ranges, uri_to_path
 from dam_pipeline.records import Location, State
-from dam_pipeline.sources.content import Content, read_content
+from dam_pipeline.sources.content import Content
 from dam_pipeline.sources.decision import Decision, Known, Reading, decide
 from dam_pipeline.sources.folder import has_left, is_left_out, path_below
 from dam_pipeline.sources.listing import Listed, Listing
+from dam_pipeline.sources.originals import is_remote, read_content
 from dam_pipeline.sources.scan import LookState, Rules, Triage, what_to_read
 from dam_pipeline.stores.derived import DerivedFiles
 
 CHECKSUM_STAGE = "checksum"
 STEP_BYTES = 2 << 30  # read in one look at most: 20 s from a share that gives 100 MB/s
+READERS = 8  # objects of a bucket read at once: each is waited for, and holds 16 MiB at most
 
 
 class Reader(Protocol):
@@ -49,16 +53,28 @@ class Budget:
         return in_time and self.files > 0 and self.size_bytes > 0
 
 
-def read_within(budget: Budget, files: Sequence[Listed]) -> dict[str, Content | None]:
-    """Contents by address, of the first files that the budget allows; the budget shrinks."""
+def read_within(
+    budget: Budget, files: Sequence[Listed]
+) -> tuple[dict[str, Content | None], SourceUnavailable | None]:
+    """Contents by address, of the first files that the budget allows; the budget shrinks.
+
+    Ends early when the place cannot be reached; why is told beside what was read.
+    """
     found: dict[str, Content | None] = {}
-    for file in files:
-        if not budget.allows():
-            break
-        found[file.uri] = read_content(file)
-        budget.files -= 1
-        budget.size_bytes -= sampled_bytes(file.size_bytes)
-    return found
+    with ThreadPoolExecutor(READERS) as readers:  # no thread is made for local files
+        at = 0
+        while at < len(files) and budget.allows():
+            count = min(READERS, budget.files) if is_remote(files[at].uri) else 1
+            group = files[at : at + count]
+            read = readers.map(read_content, group) if count > 1 else map(read_content, group)
+            try:
+                found.update((file.uri, content) for file, content in zip(group, read, strict=True))
+            except SourceUnavailable as error:
+                return found, error
+            at += len(group)
+            budget.files -= len(group)
+            budget.size_bytes -= sum(sampled_bytes(file.size_bytes) for file in group)
+    return found, None
 
 
 def sampled_bytes(size_bytes: int) -> int:
@@ -141,8 +157,16 @@ def known_below(catalogue: Catalogue, root: str) -> Known:
 
 
 def _known_at(listing: Listing, catalogue: Catalogue, exclude: Sequence[str]) -> Known:
-    """`known_below` without the places that the listing passed over for their names."""
-    known = known_below(catalogue, listing.root)
+    """Known places at or below a listing's root, but those that it passed over for their names.
+
+    Of their media those that have, or had, sidecars: nothing else is asked of a file as it was.
+    """
+    places = {place.uri: place for place in catalogue.locations(listing.root)}
+    beside = {
+        places[file.uri].media_id for file in listing.files if file.sidecars and file.uri in places
+    }
+    media = {**catalogue.with_sidecars(), **catalogue.media(sorted(beside))}
+    known = Known(places=places, media=media)
     listed = {file.uri for file in listing.files}
     unlisted = [uri for uri in known.places if uri not in listed and uri != listing.root]
     left_out = {uri for uri in unlisted if is_left_out(path_below(uri, listing.root), exclude)}

@@ -43,6 +43,27 @@ def never_run(catalogue: Catalogue, seen_before: str) -> dict[str, str]:
         return {row.media_id: row.partition_key for row in connection.execute(query)}
 
 
+def begun(catalogue: Catalogue, stages: int, since: str) -> list[str]:
+    """Ids of present media that have states, but of fewer than so many stages.
+
+    Only those of which a state has changed since a moment (ISO 8601). Superseded media are left out.
+    """
+    changed = sa.select(STAGE_STATE.c.media_id).where(STAGE_STATE.c.updated_at >= since)
+    is_present = sa.exists().where(
+        LOCATION.c.media_id == MEDIA.c.media_id, LOCATION.c.missing_since.is_(None)
+    )
+    query = (
+        sa.select(STAGE_STATE.c.media_id)
+        .join(MEDIA, MEDIA.c.media_id == STAGE_STATE.c.media_id)
+        .where(STAGE_STATE.c.media_id.in_(changed), MEDIA.c.superseded_by.is_(None), is_present)
+        .group_by(STAGE_STATE.c.media_id)
+        .having(sa.func.count() < stages)
+        .order_by(STAGE_STATE.c.media_id)
+    )
+    with catalogue.engine.connect() as connection:
+        return list(connection.scalars(query))
+
+
 def resumable(catalogue: Catalogue, max_attempts: int) -> list[Resumable]:
     """All blocked stages, and failed ones that may be tried again, the longest waiting first.
 

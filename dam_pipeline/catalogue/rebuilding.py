@@ -50,6 +50,17 @@ def rebuild_catalogue(
 
     `row_of` makes a row of an outcome file. Files that cannot be read are named and passed over.
     """
+    with catalogue.outbox.silent():
+        return _rebuild(catalogue, derived, stages, row_of, tell)
+
+
+def _rebuild(
+    catalogue: Catalogue,
+    derived: DerivedFiles,
+    stages: Collection[str],
+    row_of: RowOf,
+    tell: Tell,
+) -> Rebuilt:
     rebuilt = Rebuilt()
     places: dict[str, tuple[Media, Location]] = {}
     ids = list(derived.media_ids())
@@ -70,6 +81,7 @@ def _read(
     derived: DerivedFiles, ids: Sequence[str], stages: Collection[str], rebuilt: Rebuilt
 ) -> _Group:
     group = _Group()
+    derived.bring(ids)
     for media_id in ids:
         path = derived.folder(media_id) / "media.json"
         try:

@@ -147,6 +147,7 @@ class _Books:
         """Add the rows of new media; where another writer was first, its key holds."""
         self._catalogue.add_media(self._media[media_id] for media_id in self._new)
         stored = self._catalogue.media(self._new)
+        is_renamed = False
         for media_id in self._new:
             ours = self._media[media_id]
             if media_id not in stored:
@@ -160,6 +161,9 @@ class _Books:
                     first_name=stored[media_id].first_name,
                 )
                 derived.write_media(self._media[media_id], list(self._places[media_id].values()))
+                is_renamed = True
+        if is_renamed:
+            derived.flush()
 
     def write_other_rows(self) -> None:
         """Write the rows of places, successors and sidecars."""

@@ -8,7 +8,11 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 from dam_pipeline.catalogue.catalogue import Catalogue
-from dam_pipeline.catalogue.look_states import load_look_state, save_look_state
+from dam_pipeline.catalogue.look_states import (
+    load_look_state,
+    save_look_state,
+    unfinished_listing,
+)
 from dam_pipeline.catalogue.looking import Budget, look, read_within
 from dam_pipeline.catalogue.registration import Registered, apply
 from dam_pipeline.catalogue.registry import Source
@@ -16,8 +20,8 @@ from dam_pipeline.records import Media
 from dam_pipeline.settings import Settings
 from dam_pipeline.sources.content import Content
 from dam_pipeline.sources.decision import Decision
-from dam_pipeline.sources.folder import Walk
 from dam_pipeline.sources.listing import Listed
+from dam_pipeline.sources.originals import Walking, open_walk
 from dam_pipeline.sources.scan import Rules
 from dam_pipeline.sources.wholes import BackgroundWholes
 from dam_pipeline.stores.derived import DerivedFiles
@@ -25,13 +29,15 @@ from dam_pipeline.stores.derived import DerivedFiles
 # Dagster ends a sensor's tick after 60 s. Half of them are left for registering and the requests.
 LIST_S = 12.0
 READ_S = 15.0
+# A store that does not answer takes 16 s to give up on: with several, no source is begun after this.
+LATEST_S = 30.0
 
 
 @dataclass(slots=True)
 class Afoot:
     """What goes on between ticks in the same process; losing it costs time only."""
 
-    walks: MutableMapping[Source, Walk] = field(default_factory=dict)
+    walks: MutableMapping[Source, Walking] = field(default_factory=dict)
     wholes: BackgroundWholes = field(default_factory=BackgroundWholes)
 
 
@@ -77,10 +83,17 @@ def watch(
     watched = Watched()
     for forgotten in set(afoot.walks) - set(sources):
         del afoot.walks[forgotten]
-    reader = _TickReader(Budget(settings.sensor_step_files), afoot.wholes)
-    for source in sources:
-        walk = afoot.walks.pop(source, None) or Walk(
-            source.path, (*settings.exclude, *source.exclude), settings.home
+    reader = _TickReader(Budget(settings.sensor_step_files), afoot.wholes, watched.notes)
+    latest_s = time.monotonic() + LATEST_S
+    for number, source in enumerate(sources):
+        if number and time.monotonic() > latest_s:
+            watched.notes.append(f"{source.name}: left for the next look")
+            continue
+        walk = afoot.walks.pop(source, None) or open_walk(
+            source.uri,
+            settings,
+            source.exclude,
+            unfinished_listing(settings.home, source.name),
         )
         if not walk.go_on(time.monotonic() + LIST_S / len(sources)):
             afoot.walks[source] = walk
@@ -97,10 +110,14 @@ class _TickReader:
 
     budget: Budget
     wholes: BackgroundWholes
+    notes: list[str]
 
     def contents(self, files: Sequence[Listed]) -> Mapping[str, Content | None]:
         """Contents by address, of the first files that the budget allows."""
-        return read_within(self.budget, files)
+        found, trouble = read_within(self.budget, files)
+        if trouble:
+            self.notes.append(str(trouble))
+        return found
 
     def whole(self, files: Sequence[Listed]) -> Mapping[str, str | None]:
         """SHA-256 of those files that are ready; the others are read until a later tick."""
@@ -109,7 +126,7 @@ class _TickReader:
 
 def _look_at(
     source: Source,
-    walk: Walk,
+    walk: Walking,
     catalogue: Catalogue,
     derived: DerivedFiles,
     settings: Settings,
@@ -132,7 +149,7 @@ def _look_at(
 
 def _refusal_words(source: Source, decision: Decision) -> str:
     return (
-        f"Source {source.name} ({source.path}) is not believed: {decision.refused}. Nothing was "
-        "changed. Bring it back (mount it), or, if what is missing is gone for good, run "
+        f"Source {source.name} ({source.place}) is not believed: {decision.refused.rstrip('.')}. "
+        "Nothing was changed. Bring it back (mount it), or, if what is missing is gone for good, run "
         f"`dam source accept {source.name}`."
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 from dagster._core.events import (
+    AssetMaterializationPlannedData,
     AssetObservationData,
     DagsterEvent,
     DagsterEventBatchMetadata,
@@ -20,13 +21,31 @@ BATCH_SIZE = "500"
 """Events that Dagster hands to its storage at once; without this variable it writes each alone."""
 
 AssetEvent = dg.AssetMaterialization | dg.AssetObservation
+Running = dg.AssetExecutionContext | dg.OpExecutionContext
 
 
-def report_in_run(context: dg.AssetExecutionContext, events: Sequence[AssetEvent]) -> None:
+def report_in_run(context: Running, events: Sequence[AssetEvent]) -> None:
     """Log events of the running step, as `context.log_event` does one by one."""
     step = context.get_step_execution_context()
     run_id = context.run.run_id
     _report(context.instance, run_id, [_event(one, step.job_name, step) for one in events])
+
+
+def report_planned(context: Running, planned: Sequence[tuple[str, str]]) -> None:
+    """Say that the running step is going to make these (asset, partition), as a run of assets does.
+
+    Until it has, they are in progress; when the run fails without them, they are failed.
+    """
+    step = context.get_step_execution_context()
+    events = [
+        DagsterEvent.build_asset_materialization_planned_event(
+            step.job_name,
+            step.step.key,
+            AssetMaterializationPlannedData(dg.AssetKey(asset), partition=key),
+        )
+        for asset, key in planned
+    ]
+    _report(context.instance, context.run.run_id, events)
 
 
 def report_without_run(instance: dg.DagsterInstance, events: Sequence[AssetEvent]) -> None:
