@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from dam_pipeline.jobs import JOB_TAG
+from dam_pipeline.run_tags import JOB_TAG
 from resources.library import LibraryResource
 from sensors.requests import GRAPH, UNDER_WAY, is_ingest_under_way
 

@@ -12,9 +12,11 @@ from dam_pipeline.catalogue.registry import Source, list_sources
 from dam_pipeline.catalogue.watching import Afoot, Watched, watch
 from dam_pipeline.records import Media
 from dam_pipeline.settings import Settings
+from dam_pipeline.stages.queues import is_split, stages_without_models
 from dam_pipeline.stages.work import Toolbox
 from resources.library import LibraryResource
 from sensors.requests import (
+    AGAIN_EVERY_S,
     INGEST,
     due,
     ingest_requests,
@@ -24,9 +26,6 @@ from sensors.requests import (
 
 UNSTARTED_AFTER_S = 300.0
 """A file registered this long ago that no run has taken up is requested again."""
-
-AGAIN_EVERY_S = 900
-"""The same range is requested again for that reason once in this time."""
 
 
 def build_media_folders(
@@ -41,15 +40,15 @@ def build_media_folders(
         minimum_interval_seconds=settings.sensor_interval_s,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=(
-            "Looks at the folders of `dam source list`, registers what is new, moved, changed or "
-            "gone, and starts one run for several new files."
+            "Looks at the folders and buckets of `dam source list`, registers what is new, moved, "
+            "changed or gone, and starts one run for several new files."
         ),
     )
     def media_folders(
         context: dg.SensorEvaluationContext, library: LibraryResource
     ) -> dg.SensorResult:
         with library.open() as tools:
-            sources, cursor = _in_turn(list_sources(tools.settings.home), context.cursor)
+            sources, cursor = _in_turn(list_sources(tools.settings), context.cursor)
             watched = watch(sources, tools.catalogue, tools.derived, tools.settings, afoot)
             _tell(context, watched)
             requests = _requests(context.instance, tools, watched, unstarted_after_s)
@@ -82,16 +81,22 @@ def unstarted(
 def _requests(
     instance: dg.DagsterInstance, tools: Toolbox, watched: Watched, unstarted_after_s: float
 ) -> list[dg.RunRequest]:
-    tell_dagster(instance, watched)
+    if watched.superseded or watched.returned or watched.new or watched.sidecars:
+        tell_dagster(instance, watched)
     fresh = {m.media_id: m for m in watched.new}
     known = [*watched.sidecars, *watched.returned]
     wanted = fresh | {m.media_id: m for m in due(tools, known)}
-    requests = ingest_requests(instance, list(wanted.values()), tools.settings)
+    first = stages_without_models() if is_split(tools.settings) else ()
+    asked_for = list(wanted.values())
+    # Without files this would still read all partition keys.
+    requests = ingest_requests(instance, asked_for, tools.settings, stages=first) if wanted else []
     left_over = [
         m for m in unstarted(tools, instance, unstarted_after_s) if m.media_id not in wanted
     ]
+    if not left_over:
+        return requests
     bucket = f"again-{int(time.time() // AGAIN_EVERY_S)}"
-    return requests + ingest_requests(instance, left_over, tools.settings, bucket)
+    return requests + ingest_requests(instance, left_over, tools.settings, bucket, first)
 
 
 def _in_turn(sources: list[Source], cursor: str | None) -> tuple[list[Source], str]:
@@ -122,7 +127,7 @@ def _tell(context: dg.SensorEvaluationContext, watched: Watched) -> None:
 
 def _why_nothing(sources: list[Source], watched: Watched) -> str:
     if not sources:
-        return "No source is watched. Add one: `dam source add FOLDER`."
+        return "No source is watched. Add one: `dam source add FOLDER` (or s3://…)."
     if watched.refusals:
         return " ".join(watched.refusals)
     words = [f"{watched.files} files in {len(sources)} sources, none new"]

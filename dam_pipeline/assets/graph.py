@@ -3,7 +3,7 @@
 import dagster as dg
 from pydantic import Field
 
-from dam_pipeline.assets.media import OWNER
+from dam_pipeline.assets.metadata import OWNER
 from dam_pipeline.graph.build import build_graph
 from resources.library import LibraryResource
 

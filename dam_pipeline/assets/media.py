@@ -6,13 +6,21 @@ catalogue, on the preview page and in `dam status`.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
 import dagster as dg
+from dagster._core.storage.tags import BACKFILL_ID_TAG
 
-from dam_pipeline.assets.metadata import describe, inputs_in_dagster, pointer_tags, version_tags
-from dam_pipeline.event_log.batches import report_in_run
+from dam_pipeline.assets.estimates import estimated
+from dam_pipeline.assets.metadata import (
+    OWNER,
+    describe,
+    inputs_in_dagster,
+    pointer_tags,
+    version_tags,
+)
+from dam_pipeline.event_log.batches import Running, report_in_run
 from dam_pipeline.partitions import media_partitions
 from dam_pipeline.records import State
 from dam_pipeline.settings import Settings
@@ -23,7 +31,6 @@ from dam_pipeline.stages.work import Toolbox
 from resources.library import LibraryResource
 
 GROUPS = {"L0": "L0_file", "L1": "L1_shots", "L2": "L2_scenes"}
-OWNER = "team:dam_pipeline"
 ORIGINAL = dg.AssetKey("original")
 
 original = dg.AssetSpec(
@@ -53,9 +60,10 @@ def media_assets(settings: Settings) -> dg.AssetsDefinition:
         keys = list(context.partition_keys)
         stages = [key.path[-1] for key in context.selected_asset_keys]
         with library.open() as tools:
-            report = _run(context, tools, keys, stages)
-            _tell_blocked(context, report)
-            _tell_failures(context, tools, report)
+            with estimated(context, tools, keys, stages) as course:
+                report = process(context, tools, keys, stages)
+                course.is_whole = not report.of(State.BLOCKED)
+            tell_failures(tools, report.of(State.FAILED))
         yield from ()
 
     return media
@@ -76,9 +84,17 @@ def _spec(name: str, version: StageVersion) -> dg.AssetSpec:
     )
 
 
-def _run(
-    context: dg.AssetExecutionContext, tools: Toolbox, keys: list[str], stages: list[str]
+def process(
+    context: Running,
+    tools: Toolbox,
+    keys: Sequence[str],
+    stages: Sequence[str],
+    planned: Collection[tuple[str, str]] | None = None,
 ) -> BatchReport:
+    """Bring stages of these partitions up to date, with an event for each result.
+
+    `planned` are the (stage, key) that Dagster was told of before; None: all of them.
+    """
     known = tools.catalogue.by_keys(keys)
     if unknown := [key for key in keys if key not in known]:
         context.log.warning(
@@ -92,14 +108,15 @@ def _run(
     report = run_stages(tools, ids, stages, context.run.run_id, reporter.report_new)
     counts = Counter("unchanged" if one.fresh else one.state.value for one in report.finished)
     context.log.info(", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
-    _log_unchanged(context, reporter, report)
+    _log_unchanged(context, reporter, report, planned)
+    _tell_blocked(context, report)
     return report
 
 
 class _Reporter:
     """Logs materialisations, each with the place in the event log where its inputs stood."""
 
-    def __init__(self, context: dg.AssetExecutionContext, tools: Toolbox) -> None:
+    def __init__(self, context: Running, tools: Toolbox) -> None:
         self._context = context
         self._tools = tools
 
@@ -126,35 +143,52 @@ class _Reporter:
 
 
 def _log_unchanged(
-    context: dg.AssetExecutionContext, reporter: _Reporter, report: BatchReport
+    context: Running,
+    reporter: _Reporter,
+    report: BatchReport,
+    planned: Collection[tuple[str, str]] | None,
 ) -> None:
     """Report fresh results again where the run would otherwise paint them missing or failed.
 
-    Dagster counts a planned partition of a failed run as failed, whatever it held before; and a
+    Dagster counts a planned partition of a failed run as failed, whatever it held before and however
+    later runs end, until it is made again; a backfill counts one that was not made as failed; and a
     process killed between the state row and the event left a result that Dagster never heard of.
     """
     fresh = [one for one in report.finished if one.fresh]
     run_fails = bool(report.of(State.FAILED))
+    is_asked_for = BACKFILL_ID_TAG in context.run.tags
     for stage in dict.fromkeys(one.stage for one in fresh):
-        heard = set() if run_fails else _materialized(context, stage)
+        heard = _materialized(context, stage) - _shown_as_failed(context, stage)
+        if (run_fails and planned is None) or is_asked_for:
+            heard = set()
+        heard -= {key for name, key in planned or () if name == stage}
         reporter.report(
             [one for one in fresh if one.stage == stage and one.media.partition_key not in heard]
         )
 
 
-def _materialized(context: dg.AssetExecutionContext, stage: str) -> set[str]:
+def _materialized(context: Running, stage: str) -> set[str]:
     return set(context.instance.get_materialized_partitions(dg.AssetKey(stage)))
 
 
-def _tell_blocked(context: dg.AssetExecutionContext, report: BatchReport) -> None:
+def _shown_as_failed(context: Running, stage: str) -> set[str]:
+    """The partitions that the UI paints as failed, from the cache that it paints from."""
+    records = context.instance.get_asset_records([dg.AssetKey(stage)])
+    cached = records[0].asset_entry.cached_status if records else None
+    if cached is None:
+        return set()
+    failed = cached.deserialize_failed_partition_subsets(media_partitions)
+    return set(failed.get_partition_keys())
+
+
+def _tell_blocked(context: Running, report: BatchReport) -> None:
     reasons = Counter((one.stage, one.row.reason) for one in report.of(State.BLOCKED) if one.row)
     for (stage, reason), count in reasons.items():
         context.log.warning(f"{stage} waits on {count} files: {reason}")
 
 
-def _tell_failures(context: dg.AssetExecutionContext, tools: Toolbox, report: BatchReport) -> None:
+def tell_failures(tools: Toolbox, failed: Sequence[Finished]) -> None:
     """Raise one Failure that names each failed file, its stage, the reason and what to do."""
-    failed = report.of(State.FAILED)
     if not failed:
         return
     lines = [

@@ -7,12 +7,14 @@ from typing import Any
 import dagster as dg
 
 from dam_pipeline.assets.lineage import ORIGINAL_VERSION
-from dam_pipeline.errors import SchemaMismatch
+from dam_pipeline.errors import SchemaMismatch, StoreUnavailable
 from dam_pipeline.identity import uri_to_path
 from dam_pipeline.records import Json, Media, MediaKind, Probe, StoredOutcome
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.engine import Finished
 from dam_pipeline.stages.work import Toolbox
+
+OWNER = "team:dam_pipeline"
 
 SHOWN_ROWS = 5
 """Rows of the small table; the page behind the link shows all."""
@@ -56,7 +58,7 @@ def describe(finished: Finished, tools: Toolbox) -> Metadata:
     metadata["state"] = row.state.value
     if row.reason:
         metadata["reason"] = row.reason
-    stored = finished.stored or tools.derived.outcome(media.media_id, finished.stage)
+    stored = finished.stored or _stored(media, finished.stage, tools)
     if stored:
         metadata |= _result(media, stored, tools)
     metadata["seconds"] = row.seconds
@@ -67,6 +69,13 @@ def describe(finished: Finished, tools: Toolbox) -> Metadata:
             {name: value for name, value in stored.result.items() if name != "raw"}
         )
     return metadata
+
+
+def _stored(media: Media, stage: str, tools: Toolbox) -> StoredOutcome | None:
+    try:
+        return tools.derived.outcome(media.media_id, stage)
+    except StoreUnavailable:
+        return None  # the event must come all the same
 
 
 def version_tags(finished: Finished) -> dict[str, str]:
@@ -162,7 +171,7 @@ def _first_rows(media: Media, stored: StoredOutcome, tools: Toolbox) -> Metadata
         return {}
     try:
         table = tools.derived.table(media.media_id, stored.stage)
-    except SchemaMismatch:
+    except (SchemaMismatch, StoreUnavailable):
         return {}  # `dam doctor` tells of it; the event must come all the same
     rows = table.select([name for name in columns if name in table.schema.names])
     records = [

@@ -41,6 +41,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     from dam_pipeline.cli.machine_checks import (
         check_home,
         check_leftovers,
+        check_storage,
         check_tools,
         check_weights,
     )
@@ -52,12 +53,19 @@ def examine(settings: Settings) -> Iterator[Finding]:
     if not home[0].ok:
         return
     yield check_leftovers(settings)
+    if settings.storage_url:
+        storage = check_storage(settings)
+        yield storage
+        if not storage.ok:
+            return
     with ExitStack() as resources:
         yield from _examine_library(settings, resources)
 
 
 def _examine_library(settings: Settings, resources: ExitStack) -> Iterator[Finding]:
     from dam_pipeline.cli import library_checks as library
+    from dam_pipeline.cli.database_checks import check_catalogue
+    from dam_pipeline.cli.space_checks import check_spaces
     from dam_pipeline.dagster_home import open_instance
     from dam_pipeline.launch import quiet_dagster
     from dam_pipeline.stages.work import Toolbox
@@ -65,14 +73,20 @@ def _examine_library(settings: Settings, resources: ExitStack) -> Iterator[Findi
     try:
         tools = resources.enter_context(Toolbox.open(settings))
     except DamError as error:
-        yield wrong("catalogue", str(error), "Then `dam rebuild` makes it again.")
+        yield wrong(
+            "catalogue", str(error), "If it is lost for good, `dam rebuild` makes it again."
+        )
         return
-    yield well("catalogue", f"{len(tools.catalogue.all_media())} files")
+    try:
+        yield from check_catalogue(tools)
+    except DamError as error:
+        yield wrong("catalogue", str(error), library.REBUILD)
+        return
     yield library.check_leases(tools)
     yield library.check_folders(tools)
     yield from library.check_derived(tools)
-    mend = f"Move {settings.home / 'lancedb'} away, then `dam rebuild`."
-    yield tried("search index", lambda: library.check_index(tools), mend)
+    yield tried("embedding spaces", lambda: check_spaces(tools), library.REBUILD)
+    yield tried("search index", lambda: library.check_index(tools), _mend_index(settings))
     quiet_dagster()
     try:
         instance = resources.enter_context(open_instance(settings))
@@ -85,6 +99,12 @@ def _examine_library(settings: Settings, resources: ExitStack) -> Iterator[Findi
     yield library.check_runs(instance)
     yield from library.check_dagster(tools, instance)
     yield library.check_graph(tools, instance)
+
+
+def _mend_index(settings: Settings) -> str:
+    if settings.vector_store == "lancedb":
+        return f"Move {settings.home / 'lancedb'} away, then `dam rebuild`."
+    return "If the server has lost its data, `dam rebuild` fills it again."
 
 
 def _print(findings: list[Finding]) -> None:

@@ -1,18 +1,19 @@
 """`dam ingest`: find media and process them now."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dam_pipeline.cli.options import AsJson
 from dam_pipeline.cli.output import Exit, bar, command, print_json, say
-from dam_pipeline.cli.troubles import is_in_trouble, tell_troubles
+from dam_pipeline.cli.troubles import is_in_trouble, tell_left_out, tell_troubles
 from dam_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
     from dam_pipeline.catalogue.discovery import Discovery
-    from dam_pipeline.cli.listing import Listing
+    from dam_pipeline.stages.listing import Listing
 
 
 @command
@@ -24,21 +25,26 @@ def run(
 ) -> int:
     """Find all media below the paths and process what is new, changed or unfinished.
 
-    Runs in the foreground, on the instance that `dam ui` shows. Originals are only read. Exit code
-    3 when some file under the paths has failed or is blocked, now or from before.
+    Runs in the foreground, on the instance that `dam ui` shows; with DAM_DAGSTER_URL on that
+    webserver's library, with paths as its workers see them. Originals are only read. Exit code 3
+    when some file under the paths has failed or is blocked, now or from before.
 
     Examples: dam ingest /media/tapes · dam ingest a.mov b.jpg --json · dam ingest s3://rushes/2026
     """
     from dam_pipeline.catalogue.discovery import discover
-    from dam_pipeline.cli.listing import list_media
-    from dam_pipeline.cli.processing import process
-    from dam_pipeline.cli.selection import media_below
+    from dam_pipeline.cli.processing import process, tell_others
     from dam_pipeline.dagster_home import prepare_home
     from dam_pipeline.identity import display_name
+    from dam_pipeline.stages.choosing import media_below
     from dam_pipeline.stages.freshness import due_stages
+    from dam_pipeline.stages.listing import list_media
     from dam_pipeline.stages.work import Toolbox
 
     settings = load_settings()
+    if settings.dagster_url:
+        from dam_pipeline.cli import remote_library
+
+        return remote_library.ingest(settings, paths, as_json=as_json)
     prepare_home(settings)
     with Toolbox.open(settings) as tools:
         with bar("looking", None) as tell:
@@ -55,7 +61,8 @@ def run(
             for one in list_media(tools, media)
             if due_stages(one.rows, one.verdicts, settings.max_attempts)
         ]
-        run_ids = process(settings, due, found=found)
+        run_ids = process(settings, tools.catalogue, due, found=found)
+        tell_others(tools)
         listings = list_media(tools, media_below(tools.catalogue, paths, may_be_unknown=True))
     return _report(found, listings, run_ids, as_json)
 
@@ -89,25 +96,6 @@ def _report(
             f"{found.discovered} files found, {len(found.new)} new, {found.unchanged} unchanged: "
             f"{counts['done']} done, {counts['failed']} failed, {counts['blocked']} blocked."
         )
-        _tell_left_out(found)
+        tell_left_out(found.notes, len(found.waiting), asdict(found.skipped))
         tell_troubles(listings)
     return Exit.SOME_FAILED if is_in_trouble(listings) else Exit.OK
-
-
-def _tell_left_out(found: "Discovery") -> None:
-    for note in found.notes:
-        say(f"note: {note}")
-    if found.waiting:
-        say(f"{len(found.waiting)} files are still being written; ingest them later.")
-    skipped = found.skipped
-    counts = {
-        "hidden": skipped.hidden,
-        "of the system": skipped.system,
-        "excluded": skipped.excluded,
-        "no media": skipped.other,
-        "loops of links": skipped.loops,
-        "not readable": skipped.unreadable,
-    }
-    if skipped.total:
-        words = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-        say(f"{skipped.total} entries passed over: {words}.")

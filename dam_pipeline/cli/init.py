@@ -13,10 +13,13 @@ def run(as_json: AsJson = False) -> None:
 
     Example: DAM_HOME=/srv/library dam init
     """
+    from dam_pipeline.catalogue.catalogue import open_catalogue
     from dam_pipeline.dagster_home import prepare_home
 
     settings = load_settings()
     prepare_home(settings)
+    with open_catalogue(settings.home, settings.postgres_url):
+        pass  # made, or brought to the newest form; a wrong address is said now
     if as_json:
         print_json({"home": str(settings.home), "profile": settings.profile})
     else:

@@ -1,7 +1,7 @@
 """Checks of the library for `dam doctor`: catalogue, derived files, search index, graph, Dagster."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dam_pipeline.catalogue.inspection import (
@@ -84,22 +84,35 @@ def check_derived(tools: Toolbox) -> Iterator[Finding]:
 
 
 def check_index(tools: Toolbox) -> Finding:
-    """Whether the vector store opens and holds what the catalogue says it does."""
-    counts = tools.store.counts()
+    """Whether the vector store answers and holds every file that the catalogue says it does."""
+    from dam_pipeline.search.index_rows import VECTOR_STAGES
+
+    store = tools.store
+    place, counts = store.describe(), store.counts()
     rows = tools.catalogue.states.of([one.media_id for one in tools.catalogue.all_media()])
-    indexed = [
-        media_id
-        for media_id, stages in rows.items()
-        if "search_index" in stages and stages["search_index"].state is State.DONE
-    ]
-    if indexed and not any(counts.values()):
+    indexed, apart = _done(rows, "search_index"), tools.catalogue.spaces.apart()
+    lost = set(indexed) if not any(counts.values()) else set[str]()
+    for kind, stage in VECTOR_STAGES.items():
+        spaces = [one for one in store.spaces() if one.kind == kind and one.name not in apart]
+        held = [store.media_in(space) for space in spaces]
+        lost |= (_done(rows, stage) & indexed).difference(*held)
+    if lost:
         return wrong(
             "search index",
-            f"It is empty, but {len(indexed)} files were put into it.",
+            f"{place} lacks {len(lost)} of {len(indexed)} files that were put into it.",
             REBUILD,
-            lambda: _index(tools, indexed),
+            lambda: _index(tools, sorted(lost)),
         )
-    return well("search index", ", ".join(f"{n} {name}" for name, n in counts.items()) or "empty")
+    found = ", ".join(f"{n} {name}" for name, n in counts.items()) or "empty"
+    return well("search index", f"{place}: {len(indexed)} files, {found}")
+
+
+def _done(rows: Mapping[str, Mapping[str, StageRow]], stage: str) -> set[str]:
+    return {
+        media_id
+        for media_id, stages in rows.items()
+        if stage in stages and stages[stage].state is State.DONE
+    }
 
 
 def check_graph(tools: Toolbox, instance: "dg.DagsterInstance") -> Finding:
@@ -111,7 +124,7 @@ def check_graph(tools: Toolbox, instance: "dg.DagsterInstance") -> Finding:
     if not tools.catalogue.all_media():
         return well("graph", "No media, no graph.")
     try:
-        edges = graph_counts(tools.settings.home).edges
+        edges = graph_counts(tools.settings).edges
     except StoreUnavailable as error:
         return wrong(
             "graph",
@@ -180,8 +193,8 @@ def _named(found: Sequence[Fault]) -> str:
 def _forget(tools: Toolbox, bad: Sequence[Fault]) -> str:
     for one in bad:
         tools.catalogue.states.forget([one.media_id], [one.stage])
-        one.path.unlink(missing_ok=True)
-        one.path.with_suffix(".parquet").unlink(missing_ok=True)
+        tools.derived.forget(one.media_id, [f"{one.stage}.json", f"{one.stage}.parquet"])
+    tools.derived.flush()
     return f"{len(bad)} forgotten"
 
 
@@ -195,6 +208,7 @@ def _write_media(tools: Toolbox, lost: Sequence[Fault]) -> str:
     media, places = tools.catalogue.media(ids), tools.catalogue.locations_of(ids)
     for media_id, one in media.items():
         tools.derived.write_media(one, places[media_id])
+    tools.derived.flush()
     return f"{len(media)} written"
 
 
@@ -209,6 +223,7 @@ def _rebuild(tools: Toolbox) -> str:
 def _index(tools: Toolbox, media_ids: Sequence[str]) -> str:
     from dam_pipeline.search.index_rows import index_media
 
-    index_media(tools.store, tools.derived, media_ids)
+    tools.derived.bring(media_ids)
+    index_media(tools.store, tools.derived, media_ids, tools.catalogue.spaces.apart())
     tools.store.optimise()
     return f"{len(media_ids)} files indexed"

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from dam_pipeline.cli.findings import Finding, well, wrong
+from dam_pipeline.cli.findings import Finding, tried, well, wrong
 from dam_pipeline.errors import ModelError
 from dam_pipeline.settings import Settings
 
@@ -77,6 +77,20 @@ def check_home(settings: Settings) -> Iterator[Finding]:
         yield wrong("disk", text, "Free some space: stages wait when none is left.")
 
 
+def check_storage(settings: Settings) -> Finding:
+    """Whether the storage that workers share can be written, listed, read and deleted from."""
+    from dam_pipeline.stores.objects import LEAST_RIGHTS, Objects
+
+    address = settings.storage_url
+
+    def look() -> Finding:
+        Objects(address).check()
+        return well("storage", f"{address} can be written, listed, read and deleted from.")
+
+    mend = f"The credentials need {LEAST_RIGHTS.format(address)}, and nothing else."
+    return tried("storage", look, mend)
+
+
 def check_leftovers(settings: Settings) -> Finding:
     """Scratch folders and unfinished files whose process no longer lives."""
     left = [path for path in _leftovers(settings.home) if not _lives(path)]
@@ -99,12 +113,13 @@ def check_leftovers(settings: Settings) -> Finding:
 def _leftovers(home: Path) -> Iterator[Path]:
     yield from (home / "scratch").glob("[0-9]*-*")
     yield from (home / "derived").glob("??/*/.*.tmp")
+    yield from (home / "derived").glob("??/*/*/.*.tmp")
 
 
 def _lives(path: Path) -> bool:
-    """Whether the process lives that made `<pid>-…` or `.<name>.<pid>.tmp`."""
+    """Whether the process lives that made `<pid>-…` or `.<name>.<pid>-….tmp`."""
     name = path.name
-    pid = name.split(".")[-2] if name.endswith(".tmp") else name.partition("-")[0]
+    pid = (name.split(".")[-2] if name.endswith(".tmp") else name).partition("-")[0]
     if not pid.isdigit():
         return True
     try:

@@ -26,9 +26,10 @@ def list_(as_json: AsJson = False) -> int:
     """
     from dataclasses import asdict
 
+    from dam_pipeline.catalogue.active_models import library_settings
     from dam_pipeline.models.weights import list_models
 
-    found = list_models(load_settings())
+    found = list_models(library_settings(load_settings()))
     if as_json:
         print_json([asdict(one) for one in found])
         return Exit.OK

@@ -4,7 +4,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from dam_pipeline.catalogue.catalogue import Catalogue
 from dam_pipeline.cli.output import bar, say
+from dam_pipeline.events import open_sink
+from dam_pipeline.graph.read import is_behind
 from dam_pipeline.records import Media
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES
@@ -16,20 +19,24 @@ if TYPE_CHECKING:
 
 def process(
     settings: Settings,
+    catalogue: Catalogue,
     media: Sequence[Media],
     stages: Sequence[str] | None = None,
     found: "Discovery | None" = None,
 ) -> list[str]:
     """Run these media through Dagster in this process, then the graph; returns the run ids.
 
-    Dagster is told first of what was `found`.
+    Dagster is told first of what was `found`. The graph is also brought up to date when there is
+    nothing to run, but a run that was killed has left it behind.
     """
     from dam_pipeline.assets.lineage import tell_dagster
     from dam_pipeline.dagster_home import open_instance
     from dam_pipeline.launch import end_lost_runs, quiet_dagster, run_graph, run_media
     from resources.library import LibraryResource, close_libraries
 
-    if not media and not (found and (found.sidecars or found.returned or found.superseded)):
+    is_graph_due = is_behind(settings, catalogue)
+    has_news = found and (found.sidecars or found.returned or found.superseded)
+    if not (media or has_news or is_graph_due):
         return []
     quiet_dagster()
     by_key = {one.partition_key: one for one in media}
@@ -40,14 +47,23 @@ def process(
         end_lost_runs(instance)
         if found:
             tell_dagster(instance, found)
-        if not media:
-            return []
-        with bar("processing", len(media) * len(stages or STAGES)) as tell:
-            _listen(tools, tell)
-            run_ids = list(run_media(settings, instance, by_key, stages))
+        run_ids: list[str] = []
+        if media:
+            with bar("processing", len(media) * len(stages or STAGES)) as tell:
+                _listen(tools, tell)
+                run_ids = list(run_media(settings, instance, by_key, stages))
+        elif not is_graph_due:
+            return run_ids
         say("linking the library …")
         run_ids.append(run_graph(settings, instance))
     return run_ids
+
+
+def tell_others(tools: Toolbox) -> None:
+    """Send the events that wait; whom they do not reach now is told later, by the next sender."""
+    delivery = tools.catalogue.outbox.deliver(lambda name: open_sink(tools.settings, name))
+    for trouble in delivery.troubles.values():
+        say(f"note: {trouble}")
 
 
 def _listen(tools: Toolbox, tell: Callable[[int, str], None]) -> None:

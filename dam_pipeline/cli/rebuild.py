@@ -60,12 +60,20 @@ def run(as_json: AsJson = False) -> int:
 
 def _catalogue(tools: "Toolbox") -> "Rebuilt":
     from dam_pipeline.catalogue.rebuilding import rebuild_catalogue
+    from dam_pipeline.spaces.decisions import bring_up
     from dam_pipeline.stages import STAGES
     from dam_pipeline.stages.engine import stage_row
 
+    bring_up(tools.settings, tools.catalogue)
+    tools.follow_spaces()
     count = sum(1 for _media_id in tools.derived.media_ids())
     with bar("catalogue", count) as tell:
-        return rebuild_catalogue(tools.catalogue, tools.derived, tuple(STAGES), stage_row, tell)
+        rebuilt = rebuild_catalogue(tools.catalogue, tools.derived, tuple(STAGES), stage_row, tell)
+    for record in tools.catalogue.spaces.beside_active():
+        view = tools.in_space(record)
+        with bar(record.name, count) as tell:
+            rebuild_catalogue(view.catalogue, view.derived, (record.stage,), stage_row, tell)
+    return rebuilt
 
 
 def _dagster(tools: "Toolbox", instance: "dg.DagsterInstance") -> dict[str, int]:
@@ -86,9 +94,11 @@ def _index(tools: "Toolbox", damaged: list[str]) -> int:
     """
     from dam_pipeline.errors import SchemaMismatch
     from dam_pipeline.search.index_rows import IndexRows, collect, put
+    from dam_pipeline.spaces.building import index_space
 
     ids = [one.media_id for one in tools.catalogue.all_media(superseded=True)]
     store, files = tools.store, _segmented(tools)
+    apart = tools.catalogue.spaces.beside_active()
     with bar("search index", len(ids)) as tell:
         rows, group, count = IndexRows(), list[str](), 0
         for number, media_id in enumerate(ids, 1):
@@ -98,9 +108,11 @@ def _index(tools: "Toolbox", damaged: list[str]) -> int:
                 damaged.append(str(error))
             group.append(media_id)
             if count >= INDEXED_AT_ONCE or number == len(ids):
-                put(store, group, rows)
+                put(store, group, rows, [one.name for one in apart])
                 rows, group, count = IndexRows(), [], 0
                 tell(number, "")
+    for record in apart:
+        index_space(tools, record, ids)
     strangers = set[str]().union(*(store.media_in(space) for space in store.spaces())) - set(ids)
     if strangers:
         store.remove(strangers)
@@ -124,7 +136,7 @@ def _segmented(tools: "Toolbox") -> "DerivedFiles":
             known = {media_id: stamps[stage].get(media_id, "") for media_id in media}
             found[stage] = segments.refresh(stage, known)
             tell(number, stage)
-    return SegmentedFiles(tools.settings.home, found)
+    return SegmentedFiles(tools.derived, found)
 
 
 def _graph(tools: "Toolbox", instance: "dg.DagsterInstance") -> str | None:

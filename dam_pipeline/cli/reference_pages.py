@@ -91,7 +91,8 @@ def tables_page() -> str:
         + " have that alone.",
         *_sections(DERIVED.items(), lambda name: STAGES[name].description),
         "## Catalogue",
-        "`DAM_HOME/catalogue.db`, an index that `dam rebuild` makes again.",
+        "`DAM_HOME/catalogue.db`, or schema `dam` of the Postgres that the settings name: an index that "
+        "`dam rebuild` makes again.",
         *_catalogue(),
         "## Graph",
         "A DuckDB file a version below `DAM_HOME/graph/`, made anew after every batch. `item` is the "

@@ -41,14 +41,14 @@ def run(
     if unknown := [one for one in kind or () if one not in EDGE_KINDS]:
         raise ConfigurationError(f"{unknown[0]} is no kind of relation: {', '.join(EDGE_KINDS)}.")
     settings = load_settings()
-    with open_catalogue(settings.home) as catalogue:
+    with open_catalogue(settings.home, settings.postgres_url) as catalogue:
         asked = catalogue.find(media)
         found = [
             one
-            for one in related(settings.home, asked.media_id, catalogue)
+            for one in related(settings, asked.media_id, catalogue)
             if not kind or one.kind in kind
         ]
-        community = None if as_json else community_of(settings.home, asked.media_id)
+        community = None if as_json else community_of(settings, asked.media_id)
     if as_json:
         print_json([one.to_json() for one in found])
     elif found:

@@ -1,6 +1,7 @@
 """`dam search`: moments by what they show or what is said."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,6 +77,7 @@ def run(
 def _search(
     text: str | None, image: Path | None, filters: Filters, limit: int, as_json: bool
 ) -> int:
+    from dam_pipeline.catalogue.active_models import conflicts
     from dam_pipeline.search.asking import Models
     from dam_pipeline.search.query import Library, search
     from dam_pipeline.stages.work import Toolbox
@@ -84,6 +86,8 @@ def _search(
         models = Models.of(tools.settings)
         library = Library(tools.settings, tools.catalogue, tools.derived, tools.store, models)
         found = search(library, text, image, filters, limit)
+        unheeded = conflicts(tools.asked, tools.catalogue.spaces.all())
+        found = replace(found, warnings=(*unheeded, *found.warnings))
     for warning in found.warnings:
         say(f"note: {warning}")
     if as_json:

@@ -13,7 +13,7 @@ from dam_pipeline.records import Json, MediaKind, Provenance, State
 from dam_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
-    from dam_pipeline.cli.listing import Listing
+    from dam_pipeline.stages.listing import Listing
     from dam_pipeline.stages.work import Toolbox
     from dam_pipeline.stores.derived import DerivedFiles
 
@@ -42,12 +42,11 @@ def run(
 
     Examples: dam show tape-07-3f2a9c · dam show /media/tapes/a.mov --json
     """
-    from dam_pipeline.cli.listing import list_media
     from dam_pipeline.models import spaces
+    from dam_pipeline.stages.listing import list_media
     from dam_pipeline.stages.work import Toolbox
 
-    settings = load_settings()
-    with Toolbox.open(settings) as tools:
+    with Toolbox.open(load_settings()) as tools:
         found = tools.catalogue.find(media)
         listing = list_media(tools, [found])[0]
         document = dossier(tools, listing, vectors=vectors)
@@ -55,7 +54,7 @@ def run(
         print_json(document)
         return Exit.OK
     _print(listing, document)
-    space = spaces(settings).get("image_text")
+    space = spaces(tools.settings).get("image_text")
     if space and space.warning and any(tag["source"] == "model" for tag in document["tags"]):
         say(f"note: {space.warning}")
     return Exit.OK
@@ -63,10 +62,12 @@ def run(
 
 def dossier(tools: "Toolbox", listing: "Listing", *, vectors: bool = False) -> dict[str, Json]:
     """The documented shape of `show --json`."""
+    from dam_pipeline.catalogue.fixity import fixity_of
     from dam_pipeline.stages import STAGES
     from dam_pipeline.tagging.effective import effective_tags
 
     derived, media_id = tools.derived, listing.media.media_id
+    derived.bring([media_id], pictures=True)
     outcomes = {stage: derived.outcome(media_id, stage) for stage in STAGES}
     settled = {stage: one for stage, one in outcomes.items() if one and one.state in SETTLED}
     document = listing.to_json()
@@ -76,7 +77,7 @@ def dossier(tools: "Toolbox", listing: "Listing", *, vectors: bool = False) -> d
         wanted = (*columns, "vector") if vectors and key == "faces" else columns
         has_rows = stage in settled and settled[stage].rows > 0
         document[key] = _rows(derived, media_id, stage, wanted) if has_rows else []
-    tags = effective_tags(tools.settings.home, derived, [listing.media])[media_id]
+    tags = effective_tags(tools.settings, derived, [listing.media])[media_id]
     document["tags"] = [tag.to_json() for tag in tags]
     folder = derived.folder(media_id).relative_to(derived.root.parent)
     for keyframe in document["keyframes"]:
@@ -84,6 +85,8 @@ def dossier(tools: "Toolbox", listing: "Listing", *, vectors: bool = False) -> d
     document["provenance"] = {stage: _provenance(one.provenance) for stage, one in settled.items()}
     if sha256 := "checksum" in settled and settled["checksum"].result.get("sha256"):
         document["sha256"] = sha256
+    found = fixity_of(tools.catalogue, [media_id])[media_id]
+    document["fixity"] = [one.to_json() for one in found]
     return document
 
 
@@ -115,6 +118,9 @@ def _print(listing: "Listing", document: Mapping[str, Json]) -> None:
         _line(f"  {place(where.uri)}{gone}")
     if sha256 := document.get("sha256"):
         _line(f"  sha256 {sha256}")
+    for one in document["fixity"]:
+        why = f": {one['reason']}" if one["reason"] else ""
+        _line(f"  verified {one['checked_at'][:10]} {one['verdict']}{why}  {place(one['uri'])}")
     _line("")
     made_by = document["provenance"]
     table(

@@ -76,22 +76,33 @@ def list_(
 def vocabulary(
     edit: Annotated[
         bool,
-        typer.Option("--edit", help="First copy the shipped file into DAM_HOME, to be edited."),
+        typer.Option("--edit", help="First copy the present file into DAM_HOME, to be edited."),
+    ] = False,
+    share: Annotated[
+        bool,
+        typer.Option("--share", help="Give the file in DAM_HOME to all workers (DAM_STORAGE_URL)."),
     ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Check the vocabulary: its file, its terms, and those that the active model has no words for.
 
-    Example: dam tag vocabulary --edit
+    Examples: dam tag vocabulary --edit · dam tag vocabulary --share
     """
-    from dam_pipeline.tagging.vocabulary import SHIPPED, VOCABULARY_FILE, open_vocabulary
+    from dam_pipeline.tagging.vocabulary import (
+        VOCABULARY_FILE,
+        open_vocabulary,
+        share_vocabulary,
+        vocabulary_path,
+    )
 
     settings = load_settings()
     own = settings.home / VOCABULARY_FILE
+    if share:
+        share_vocabulary(settings)
     if edit and not own.exists():
         own.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(SHIPPED, own)
-    document = _about(settings, open_vocabulary(settings.home))
+        shutil.copyfile(vocabulary_path(settings), own)
+    document = _about(settings, open_vocabulary(settings))
     if as_json:
         print_json(document)
         return Exit.OK
@@ -150,7 +161,7 @@ def _say(do: str, reference: str, terms: list[str], as_json: bool) -> int:
     with Toolbox.open(settings) as tools:
         media = tools.catalogue.find(reference)
         write = add_tags if do == "add" else remove_tags
-        write(settings.home, media.asset_id, terms, open_vocabulary(settings.home))
+        write(settings, media.asset_id, terms, open_vocabulary(settings))
         return _tell(tools, media, as_json)
 
 
@@ -202,7 +213,7 @@ def _list_all(tools: "Toolbox", as_json: bool) -> int:
 def _tags(tools: "Toolbox", media: list[Media]) -> "dict[str, list[EffectiveTag]]":
     from dam_pipeline.tagging.effective import effective_tags
 
-    return effective_tags(tools.settings.home, tools.derived, media)
+    return effective_tags(tools.settings, tools.derived, media)
 
 
 def _score(tag: "EffectiveTag") -> str:
@@ -214,7 +225,7 @@ def _about(settings: Settings, found: "Vocabulary") -> dict[str, Json]:
 
     scorer, warnings = _scorer(settings)
     known = set(scorer.tags) if scorer else set()
-    path = vocabulary_path(settings.home)
+    path = vocabulary_path(settings)
     return {
         "path": str(path),
         "is_own": path != SHIPPED,
@@ -238,10 +249,12 @@ def _about(settings: Settings, found: "Vocabulary") -> dict[str, Json]:
 
 def _scorer(settings: Settings) -> "tuple[Scorer | None, list[str]]":
     """The vocabulary in the active space, and what to know of it; None without weights."""
+    from dam_pipeline.catalogue.active_models import library_settings
     from dam_pipeline.errors import ModelError
     from dam_pipeline.models import open_image_text, spaces
     from dam_pipeline.tagging.scoring import advice, open_scorer
 
+    settings = library_settings(settings)
     space = spaces(settings)["image_text"]
     if space is None:
         return None, ["The image-text model is not here (`dam models list`), so no term is asked."]
@@ -254,29 +267,35 @@ def _scorer(settings: Settings) -> "tuple[Scorer | None, list[str]]":
 
 def _calibrate(tools: "Toolbox", folder: Path | None, reset: bool) -> dict[str, Json]:
     from dam_pipeline.models import open_image_text, spaces
-    from dam_pipeline.tagging.background import own_path, write_background
+    from dam_pipeline.tagging.background import (
+        background_path,
+        forget_background,
+        has_own_background,
+        keep_background,
+    )
     from dam_pipeline.tagging.calibration import from_folder, from_library
     from dam_pipeline.tagging.scoring import advice, open_scorer
     from dam_pipeline.tagging.vocabulary import open_vocabulary
 
     settings = tools.settings
     space = spaces(settings)["image_text"] or open_image_text(settings).space
-    path = own_path(settings.home, space.name)
     warnings: list[str] = []
     if reset:
-        path.unlink(missing_ok=True)
+        forget_background(settings, space.name)
     elif folder is not None:
-        model, known = open_image_text(settings), open_vocabulary(settings.home)
+        model, known = open_image_text(settings), open_vocabulary(settings)
         made = from_folder(folder, known, model, settings)
-        write_background(made.background, path)
+        keep_background(settings, made.background)
         warnings = list(made.warnings)
     else:
         made = from_library(tools.derived, tools.catalogue.all_media(), space)
-        write_background(made.background, path)
+        keep_background(settings, made.background)
     scorer = open_scorer(settings, space, lambda: open_image_text(settings))
     return {
         "space": space.name,
-        "path": str(path) if path.exists() else None,
+        "path": str(background_path(settings, space.name))
+        if has_own_background(settings, space.name)
+        else None,
         "calibrated_on": scorer.calibrated_on,
         "terms": len(scorer.wordings.tags),
         "undecided": list(scorer.undecided),

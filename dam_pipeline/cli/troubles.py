@@ -1,14 +1,14 @@
-"""Telling a person what failed and what is blocked, each reason of the surroundings once."""
+"""Telling a person what failed, what is blocked (each reason once), and what was passed over."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dam_pipeline.cli.output import say
 from dam_pipeline.records import State
 
 if TYPE_CHECKING:
-    from dam_pipeline.cli.listing import Listing
+    from dam_pipeline.stages.listing import Listing
 
 TROUBLE = (State.FAILED, State.BLOCKED)
 
@@ -29,3 +29,22 @@ def tell_troubles(listings: Sequence["Listing"]) -> None:
 def is_in_trouble(listings: Sequence["Listing"]) -> bool:
     """Whether some file has a failed or blocked stage."""
     return any(verdict.state in TROUBLE for one in listings for verdict in one.verdicts.values())
+
+
+def tell_left_out(notes: Sequence[str], waiting: int, skipped: Mapping[str, int]) -> None:
+    """Say what was not taken up, and why; `skipped` are counts by the names of SkipCounts."""
+    for note in notes:
+        say(f"note: {note}")
+    if waiting:
+        say(f"{waiting} files are still being written; ingest them later.")
+    counts = {
+        "hidden": skipped["hidden"],
+        "of the system": skipped["system"],
+        "excluded": skipped["excluded"],
+        "no media": skipped["other"],
+        "loops of links": skipped["loops"],
+        "not readable": skipped["unreadable"],
+    }
+    if total := sum(counts.values()):
+        words = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        say(f"{total} entries passed over: {words}.")
