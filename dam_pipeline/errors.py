@@ -20,7 +20,11 @@ Each message says what happened (the file, the value) and what to do. Retryable 
     │   ├── StoreUnavailable *   (blocks)
     │   ├── DiskFull *           (blocks)
     │   ├── SchemaMismatch
-    │   └── SpaceMismatch
+    │   ├── SpaceMismatch
+    │   └── PromotionRefused
+    ├── EventsUndelivered *
+    ├── RemoteError
+    │   └── RemoteUnavailable *
     └── RunBroken *
 
 An error that *blocks* is the surroundings' fault, not the file's: no attempt is counted and the
@@ -126,7 +130,27 @@ class SpaceMismatch(StoreError):
     """A vector of one embedding space was used in another."""
 
 
+class PromotionRefused(StoreError):
+    """An embedding space is not fit to become the active one."""
+
+
 class RunBroken(DamError):
     """A Dagster run ended for another reason than its files."""
+
+    retryable = True
+
+
+class EventsUndelivered(DamError):
+    """Whoever is to hear of events does not take them now; they wait in the outbox."""
+
+    retryable = True
+
+
+class RemoteError(DamError):
+    """A Dagster webserver answers, but not with what was asked for."""
+
+
+class RemoteUnavailable(RemoteError):
+    """A Dagster webserver, or the daemon behind it, does not answer."""
 
     retryable = True

@@ -73,18 +73,30 @@ def run_ranges(
 
     A file larger than `batch_mb` is a run of its own.
     """
-    batches: list[list[str]] = []
-    for keys in contiguous_ranges(all_keys, size_bytes):
-        batch: list[str] = []
-        room = 0
-        for key in keys:
-            too_big = batch and size_bytes[key] > room
-            if not batch or too_big or len(batch) == batch_files:
-                batch, room = [], batch_mb * MEGABYTE
-                batches.append(batch)
-            batch.append(key)
-            room -= size_bytes[key]
-    return batches
+    return [
+        batch
+        for keys in contiguous_ranges(all_keys, size_bytes)
+        for batch in batches(keys, size_bytes, batch_files, batch_mb)
+    ]
+
+
+def batches(
+    keys: Sequence[str], size_bytes: Mapping[str, int], batch_files: int, batch_mb: int
+) -> list[list[str]]:
+    """Keys in their order, as many at a time as fit one run by count and by megabytes (10⁶).
+
+    A file larger than `batch_mb` is a batch of its own.
+    """
+    found: list[list[str]] = []
+    room = 0
+    for key in keys:
+        is_full = not found or len(found[-1]) == batch_files or size_bytes[key] > room
+        if is_full:
+            found.append([])
+            room = batch_mb * MEGABYTE
+        found[-1].append(key)
+        room -= size_bytes[key]
+    return found
 
 
 def add_keys(instance: dg.DagsterInstance, keys: Sequence[str]) -> list[str]:

@@ -16,10 +16,10 @@ from dam_pipeline.assets.metadata import describe, pointer_tags, version_tags
 from dam_pipeline.catalogue.catalogue import Catalogue
 from dam_pipeline.catalogue.database import is_alive
 from dam_pipeline.event_log.batches import report_without_run
-from dam_pipeline.jobs import PROCESS_TAG
 from dam_pipeline.launch import UNFINISHED
 from dam_pipeline.partitions import PARTITIONS, add_keys
 from dam_pipeline.records import Media, StageRow, State
+from dam_pipeline.run_tags import PROCESS_TAG
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.engine import Finished
 from dam_pipeline.stages.freshness import inputs_of

@@ -19,6 +19,7 @@ from pydantic_settings import (
 from dam_pipeline.errors import ConfigurationError
 
 SETTINGS_FILE = "dam.toml"
+CRON = r"^(\S+( \S+){4}|@\w+)?$"
 
 
 class Settings(BaseSettings):
@@ -35,16 +36,57 @@ class Settings(BaseSettings):
         description="Set of models: official weights, or those that packages ship.",
     )
     port: int = Field(3000, description="Port of the Dagster web UI.")
+    ui_url: str = Field("", description="Address of that UI as browsers reach it; empty: loopback.")
     preview_port: int = Field(3001, description="Port of the preview server.")
     preview_url: str = Field(
         "",
         description="Address of the preview server as browsers reach it; empty: loopback.",
     )
 
+    dagster_url: str = Field(
+        "",
+        description=(
+            "Webserver of a remote library, http://host:3000; ingest, retry and status then work "
+            "there. Empty: in DAM_HOME."
+        ),
+    )
+    dagster_token: str = Field(
+        "", repr=False, description="Bearer token for that webserver, where a proxy asks for one."
+    )
+
     postgres_url: str = Field(
         "",
         repr=False,
-        description="Postgres for Dagster's runs and events; empty: SQLite under DAM_HOME.",
+        description="Postgres for the catalogue and Dagster's runs and events; empty: SQLite in DAM_HOME.",
+    )
+
+    storage_url: str = Field(
+        "",
+        pattern=r"^(s3://[^/\s]+(/.*)?)?$",
+        description="Where workers share derived files, journal and graph, as s3://bucket/prefix; "
+        "empty: DAM_HOME alone.",
+    )
+    cache_bytes: int = Field(
+        20_000_000_000,
+        ge=1,
+        description="Most bytes of shared derived files that DAM_HOME keeps at hand.",
+    )
+
+    celery_broker: str = Field(
+        "",
+        repr=False,
+        description="Redis through which runs go to `dam worker` processes, with the login in it; "
+        "empty: runs are worked on where the daemon is.",
+    )
+    gpu_queue: str = Field(
+        "",
+        pattern=r"^[\w-]*$",
+        description="Queue of the workers that run models; empty: one run does all stages of a file.",
+    )
+    gpu_run_tags: str = Field(
+        "",
+        description="Further tags of the runs of that queue, a JSON object: what Kubernetes is to "
+        "give them.",
     )
 
     vector_store: Literal["lancedb", "weaviate"] = Field(
@@ -63,6 +105,29 @@ class Settings(BaseSettings):
         pattern=r"^[A-Z][A-Za-z0-9]*$",
         description="Begins the names of this library's collections there; one for each library.",
     )
+    weaviate_tenant: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_-]{0,64}$",
+        description="Tenant of this library, where several share collections; empty: no tenants.",
+    )
+
+    nats_url: str = Field(
+        "",
+        repr=False,
+        description="NATS server that is told of events, with the login in it; empty: none is.",
+    )
+    nats_creds: Path | None = Field(None, description="Credentials file for that server.")
+    nats_stream: str = Field(
+        "DAM", pattern=r"^[^\s.*>]+$", description="JetStream stream there; made if missing."
+    )
+    nats_prefix: str = Field(
+        "",
+        pattern=r"^[\w-]*(\.[\w-]+)*$",
+        description="Begins the subjects of events; one for each library on a server.",
+    )
+    webhook_url: str = Field(
+        "", repr=False, description="Web address that failed runs are posted to; empty: none."
+    )
 
     models_dir: Path | None = Field(
         None, description="Folder of model weights; empty: DAM_HOME/models."
@@ -70,6 +135,19 @@ class Settings(BaseSettings):
     clip_model: str = Field("", description="Image-text model; empty: the profile's.")
     face_model: str = Field("", description="Face recogniser; empty: the profile's.")
     speech_model: str = Field("", description="Speech model; empty: the profile's.")
+    sentence_model: str = Field("", description="Sentence model; empty: the profile's.")
+    space_recall_loss: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="How much less a new space may find of the labelled pairs and be promoted.",
+    )
+    space_overlap: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Without labelled pairs: share of answers that a new space must share.",
+    )
     device: str = Field("cpu", description="Torch device of the models.")
     torch_threads: int = Field(0, ge=0, description="Threads of a model; 0: one per core.")
     clip_batch: int = Field(32, ge=1, description="Pictures encoded at once.")
@@ -111,9 +189,14 @@ class Settings(BaseSettings):
     scratch_bytes: int = Field(
         20_000_000_000,
         ge=1,
-        description="Most bytes that copies of originals from S3 may take at once in a run.",
+        description="Most bytes that copies of originals from S3 may take at once under DAM_HOME.",
     )
     lease_s: float = Field(900.0, gt=1, description="Seconds after which a silent lease expires.")
+    lost_after_s: float = Field(
+        60.0,
+        ge=2,
+        description="Seconds without a sign of life after which a run's worker counts as dead.",
+    )
     max_attempts: int = Field(3, ge=1, description="Tries of a retryable failure.")
 
     settle_s: float = Field(5.0, ge=0, description="Age a file must have before it is believed.")
@@ -129,6 +212,32 @@ class Settings(BaseSettings):
     )
     exclude: tuple[str, ...] = Field(
         (), description="Glob patterns of paths below a source that are left out."
+    )
+
+    timezone: str = Field("UTC", description="Time zone of the schedules: Europe/Berlin.")
+    nightly: str = Field(
+        "",
+        pattern=CRON,
+        description="When unfinished work is taken up, as cron: `0 1 * * *`; empty: never.",
+    )
+    nightly_files: int = Field(0, ge=0, description="Most files of a night; 0: no limit.")
+    nightly_gb: float = Field(0, ge=0, description="Most gigabytes of a night; 0: no limit.")
+    nightly_minutes: float = Field(
+        360, ge=0, description="Most minutes of a night, after which no file is begun; 0: no limit."
+    )
+    nightly_order: Literal["newest", "smallest", "oldest-failure"] = Field(
+        "newest", description="Which files of a night come first."
+    )
+    weekly_verify: str = Field(
+        "",
+        pattern=CRON,
+        description="When originals are verified, as cron: `0 3 * * 6`; empty: never.",
+    )
+    verify_share: float = Field(
+        0.05, gt=0, le=1, description="Share of the originals that one verification reads."
+    )
+    verify_minutes: float = Field(
+        240, ge=0, description="Minutes after which it reads no further file; 0: no limit."
     )
 
     @classmethod
@@ -149,6 +258,11 @@ class Settings(BaseSettings):
     def weights_dir(self) -> Path:
         """The folder of model weights."""
         return self.models_dir or self.home / "models"
+
+    @property
+    def ui_address(self) -> str:
+        """The Dagster web UI's address without a trailing slash."""
+        return (self.ui_url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
     @property
     def preview_address(self) -> str:

@@ -12,19 +12,30 @@ from filelock import FileLock
 from dam_pipeline.samples.contents import SampleFile
 from dam_pipeline.samples.library import make_library
 from dam_pipeline.settings import Settings, load_settings
+from dam_pipeline_tests.postgres_server import PostgresServer, running_postgres
 from dam_pipeline_tests.processed import Library, processed_library
 from dam_pipeline_tests.s3_server import Bucket, Server, ask_as, open_bucket
 from dam_pipeline_tests.s3_server import running_server as running_s3
-from dam_pipeline_tests.weaviate_server import running_server
+from dam_pipeline_tests.servers import REQUIRED, missing_servers, running_server
+from dam_pipeline_tests.weaviate_server import running_server as running_weaviate
 
 # Two workers on two cores: one thread each is faster than two that wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Whoever runs the tests may have a library: no test may touch it, or go by its settings.
 for _name in [name for name in os.environ if name.startswith("DAM_") or name == "DAGSTER_HOME"]:
-    del os.environ[_name]
+    if _name != REQUIRED:
+        del os.environ[_name]
 os.environ["DAM_HOME"] = "/dev/null/every-test-sets-its-own-home"
 # No test may reach for a model hub, even where there is a network.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say last what could not be tested here."""
+    if lines := missing_servers(terminalreporter.stats.get("skipped", [])):
+        terminalreporter.section("NOT TESTED", sep="*", red=True, bold=True)
+        for line in lines:
+            terminalreporter.line(line, red=True)
 
 
 @pytest.fixture
@@ -107,8 +118,22 @@ def library(
 @pytest.fixture(scope="session")
 def weaviate_server() -> Iterator[dict[str, str | int]]:
     """Settings of a Weaviate server of our own; tests that ask are skipped where none is built."""
-    with running_server() as settings:
+    with running_weaviate() as settings:
         yield settings
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[str]:
+    """The address of a Redis of our own; tests that ask are skipped where none is installed."""
+    with running_server("redis") as (_folder, url):
+        yield url
+
+
+@pytest.fixture(scope="session")
+def nats_server() -> Iterator[str]:
+    """The address of a NATS of our own, with JetStream; tests that ask are skipped without one."""
+    with running_server("nats") as (_folder, url):
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -132,3 +157,23 @@ def as_guest(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
         "AWS_SECRET_ACCESS_KEY": bucket.server.guest_secret,
     }
     ask_as(monkeypatch, guest)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A Postgres server of our own; tests that ask for it are skipped where none is installed."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres(postgres_server: PostgresServer) -> Iterator[str]:
+    """Address of an empty Postgres database of this test's own."""
+    with postgres_server.own_database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """What DAM_POSTGRES_URL holds: nothing, then an empty database. The same test runs on both."""
+    return str(request.getfixturevalue("own_postgres")) if request.param == "postgres" else ""

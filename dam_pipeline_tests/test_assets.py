@@ -16,10 +16,10 @@ from dam_pipeline.assets.lineage import observe_sidecars, tell_dagster
 from dam_pipeline.catalogue.discovery import discover
 from dam_pipeline.dagster_home import open_instance
 from dam_pipeline.definitions import build_definitions
-from dam_pipeline.jobs import PROCESS_TAG
 from dam_pipeline.launch import end_lost_runs, run_graph, run_media
 from dam_pipeline.partitions import add_keys
 from dam_pipeline.records import Media
+from dam_pipeline.run_tags import PROCESS_TAG
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES
 from dam_pipeline_tests.clips import encode, shots

@@ -1,9 +1,11 @@
 """`dam doctor`: each kind of damage is found, told with its remedy, and mended by --repair."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,13 @@ from dam_pipeline.catalogue.catalogue import open_catalogue
 from dam_pipeline.catalogue.database import this_process
 from dam_pipeline.catalogue.tables import LEASE
 from dam_pipeline.dagster_home import open_instance
-from dam_pipeline.jobs import JOB_TAG, PROCESS_TAG
 from dam_pipeline.partitions import PARTITIONS
 from dam_pipeline.records import State
+from dam_pipeline.run_tags import JOB_TAG, PROCESS_TAG
 from dam_pipeline.settings import load_settings
+from dam_pipeline.stores.vectors import open_vector_store
 from dam_pipeline_tests.processed import Library, dam, dam_json
+from dam_pipeline_tests.weaviate_server import own_prefix
 
 pytestmark = [pytest.mark.slow, pytest.mark.weights]
 
@@ -167,6 +171,32 @@ def test_what_dagster_has_not_heard_of_is_reported_to_it(own: Library) -> None:
     assert wrong() == {}
     with open_instance(load_settings()) as instance:
         assert own.key("memo.flac") in instance.get_dynamic_partitions(PARTITIONS)
+
+
+def test_files_that_the_index_has_lost_are_put_in_again(own: Library) -> None:
+    media_id = dam_json("show", own.key("memo.flac"))["media_id"]
+    with closing(open_vector_store(load_settings())) as store:
+        before = store.counts()
+        store.remove([media_id])
+    assert re.search(r"LanceDB in .* lacks 1 of \d+ files", wrong()["search index"]["text"])
+    assert_mended("search index")
+    with closing(open_vector_store(load_settings())) as store:
+        assert store.counts() == before
+
+
+@pytest.mark.weaviate
+def test_the_doctor_speaks_of_the_store_that_is_set(
+    own: Library, weaviate_server: dict[str, str | int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**weaviate_server, "weaviate_prefix": own_prefix()}.items():
+        monkeypatch.setenv(f"DAM_{name.upper()}", str(value))
+    lack = wrong()["search index"]["text"]
+    assert re.match(r"Weaviate 1\.\d+\.\d+ at http://127\.0\.0\.1:\d+ lacks", lack)
+    assert_mended("search index")
+    with closing(open_vector_store(load_settings())) as store:
+        store.drop()
+    monkeypatch.setenv("DAM_WEAVIATE_API_KEY", "wrong")
+    assert "refuses the API key" in wrong()["search index"]["text"]
 
 
 def test_an_empty_index_and_a_missing_graph_are_made_again(own: Library) -> None:

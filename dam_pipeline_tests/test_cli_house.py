@@ -20,6 +20,8 @@ def test_every_command_of_the_design_is_there() -> None:
         "source": ("add", "list", "remove", "accept"),
         "models": ("list", "fetch", "import", "verify"),
         "tag": ("add", "remove", "list", "vocabulary", "calibrate"),
+        "events": ("waiting", "send", "schema"),
+        "space": ("list", "build", "compare", "promote", "rollback", "remove"),
     }
     expected = {f"dam {name}" for name in COMMANDS}
     expected |= {f"dam {group} {name}" for group in GROUPS for name in groups[group]}

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,24 @@ class Rebuilt:
     said: dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def rebuilt(library: Library, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rebuilt]:
+@pytest.fixture(
+    scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+)
+def rebuilt(
+    request: pytest.FixtureRequest, library: Library, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rebuilt]:
+    """Rebuilt on SQLite as it was, then in an empty Postgres: the way from the one to the other."""
     own = library.copy(tmp_path_factory.mktemp("rebuilt") / "home")
-    with pytest.MonkeyPatch.context() as monkeypatch:
+    with ExitStack() as resources:
+        monkeypatch = resources.enter_context(pytest.MonkeyPatch.context())
         own.enter(monkeypatch)
         before = answers(own)
-        forget_indexes(own)
+        if request.param == "postgres":
+            server = request.getfixturevalue("postgres_server")
+            monkeypatch.setenv("DAM_POSTGRES_URL", resources.enter_context(server.own_database()))
+            monkeypatch.setenv("DAGSTER_POSTGRES_URL", "")
+        else:
+            forget_indexes(own)
         done = own.run("rebuild", "--json")
         assert done.returncode == 0, done.stderr
         yield Rebuilt(own, before, json.loads(done.stdout))

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from dam_pipeline.catalogue.catalogue import open_catalogue
-from dam_pipeline.cli.retry import with_dependants
 from dam_pipeline.records import StageRow
 from dam_pipeline.stages import STAGES
+from dam_pipeline.stages.choosing import with_dependants
 from dam_pipeline_tests.processed import Library, dam, dam_json
 
 
@@ -113,3 +113,16 @@ def test_a_failure_that_stays_is_counted_and_told(own: Library) -> None:
     assert done.returncode == 3
     assert f"{own.key('empty.mp4')} at probe failed" in " ".join(done.stderr.split())
     assert rows(own, "empty.mp4")["probe"].attempts == 2
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+def test_scattered_files_are_processed_in_one_run(own: Library) -> None:
+    keys = [own.key("memo.flac"), own.key("astronaut.jpg"), own.key("empty.mp4")]
+    done = own.run("retry", *keys, "--stage", "probe", "--all", "--json")
+    assert done.returncode == 3, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["done"], said["failed"], said["blocked"]) == (2, 1, 0)
+    processed, _linked = said["run_ids"]
+    names = ("memo.flac", "astronaut.jpg", "empty.mp4")
+    assert {rows(own, name)["probe"].run_id for name in names} == {processed}

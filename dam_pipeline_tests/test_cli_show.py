@@ -21,7 +21,7 @@ def shown(library: Library, name: str, *options: str) -> dict[str, Any]:
 
 def test_a_clip_has_every_documented_key(library: Library) -> None:
     document = shown(library, "interview.mp4")
-    assert set(document) == STATUS | LISTS | {"probe", "provenance", "sha256"}
+    assert set(document) == STATUS | LISTS | {"probe", "provenance", "sha256", "fixity"}
 
 
 def test_shots_stand_where_the_clip_was_cut(

@@ -40,7 +40,7 @@ def test_people_are_told_what_happens_next(dam_home: Path, tapes: Path) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("add", "/no/such/folder"), ("remove", "nothing"), ("accept", "nothing"), ("add", "s3://b")],
+    [("add", "/no/such/folder"), ("remove", "nothing"), ("accept", "nothing"), ("add", "ftp://b")],
 )
 def test_what_cannot_be_done_is_told(dam_home: Path, words: tuple[str, ...]) -> None:
     result = dam("source", *words)

@@ -2,8 +2,6 @@
 
 import logging
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,27 +17,15 @@ from dam_pipeline.event_log.sqlite import BatchedSqliteEventLog
 from dam_pipeline.partitions import media_partitions, range_tags
 from dam_pipeline.settings import Settings
 
-SCRIPT = Path(__file__).resolve().parents[1] / ".ci" / "postgres.sh"
 KEYS = [f"clip-{number:03}" for number in range(7)]
 VERSION = "dagster/data_version"
-
-
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A Postgres of our own; tests that ask for it are skipped where no server is installed."""
-    if not (Path("/usr/lib/postgresql").is_dir() or shutil.which("initdb")):
-        pytest.skip("no Postgres server is installed (apt-get install postgresql)")
-    started = subprocess.run([SCRIPT, "start"], check=True, capture_output=True, text=True)
-    folder, url = started.stdout.split()
-    yield url
-    subprocess.run([SCRIPT, "stop", folder], check=True)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def instance(
     request: pytest.FixtureRequest, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dg.DagsterInstance]:
-    url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
+    url = request.getfixturevalue("postgres_server").url if request.param == "postgres" else ""
     monkeypatch.setenv("DAGSTER_POSTGRES_URL", "")
     monkeypatch.setenv(BATCH_SIZE_VARIABLE, "3")
     with open_instance(settings.model_copy(update={"postgres_url": url})) as opened:

@@ -35,7 +35,7 @@ def build(library: Handmade, spaces=SPACES) -> GraphReport:
 
 
 def relations(library: Handmade, clip: Clip):
-    return related(library.settings.home, clip.media_id, library.catalogue)
+    return related(library.settings, clip.media_id, library.catalogue)
 
 
 A = Clip(
@@ -68,7 +68,7 @@ def test_nodes_and_edges_are_counted_by_kind(library: Handmade) -> None:
     }
     assert report.edges == EDGES
     assert report.warnings == ()
-    counts = graph_counts(library.settings.home)
+    counts = graph_counts(library.settings)
     assert dict(counts.nodes) == report.nodes
     assert counts.edges == {kind: count for kind, count in EDGES.items() if count}
     assert counts.path == report.path
@@ -150,7 +150,7 @@ def test_a_damaged_file_is_left_out_and_named(library: Handmade) -> None:
 def test_an_empty_library_has_an_empty_graph(library: Handmade) -> None:
     report = build(library)
     assert set(report.edges.values()) == {0}
-    assert graph_counts(library.settings.home).nodes["media"] == 0
+    assert graph_counts(library.settings).nodes["media"] == 0
 
 
 def test_without_a_graph_the_error_says_what_to_run(library: Handmade) -> None:
@@ -159,15 +159,14 @@ def test_without_a_graph_the_error_says_what_to_run(library: Handmade) -> None:
 
 
 def test_a_reader_keeps_its_graph_while_a_new_one_takes_its_place(library: Handmade) -> None:
-    home = library.settings.home
     library.add(A)
     first = build(library).path
     with opened(first) as reader:
         library.add(B)
         second = build(library).path
         assert reader.execute("SELECT count(*) FROM media").fetchone() == (1,)
-        assert graph_counts(home).nodes["media"] == 2
-    assert first != second == graph_path(home)
+        assert graph_counts(library.settings).nodes["media"] == 2
+    assert first != second == graph_path(library.settings)
 
 
 def test_two_versions_are_kept_and_a_reader_of_an_older_one_is_not_disturbed(
@@ -207,19 +206,19 @@ def test_a_builder_that_is_killed_leaves_the_old_graph(library: Handmade, moment
     builder.start()
     builder.join(60)
     assert builder.exitcode == -signal.SIGKILL
-    assert graph_counts(home).nodes["media"] == 1
+    assert graph_counts(library.settings).nodes["media"] == 1
     assert build(library).nodes["media"] == 2
-    assert graph_counts(home).nodes["media"] == 2
+    assert graph_counts(library.settings).nodes["media"] == 2
     assert not list((home / "graph").glob(".building-*"))
 
 
 def test_an_error_while_building_leaves_the_old_graph(library: Handmade) -> None:
     library.add(A)
     before = build(library).path
-    with pytest.raises(RuntimeError), new_version(library.settings.home) as path:
+    with pytest.raises(RuntimeError), new_version(library.settings) as path:
         path.write_bytes(b"half a graph")
         raise RuntimeError
-    assert graph_path(library.settings.home) == before
+    assert graph_path(library.settings) == before
     assert not path.exists()
 
 
@@ -230,7 +229,7 @@ def test_two_builders_take_turns(library: Handmade) -> None:
         builder.start()
     for builder in builders:
         builder.join()
-    assert version_number(graph_path(library.settings.home)) == 3
+    assert version_number(graph_path(library.settings)) == 3
 
 
 def test_the_graph_is_built_without_a_network(library: Handmade, tmp_path: Path) -> None:

@@ -32,13 +32,13 @@ def build(library: Handmade) -> None:
 
 
 def tagged(library: Handmade, clips: list[Clip], *tags: str) -> None:
-    home = library.settings.home
+    settings = library.settings
     for clip in clips:
-        add_tags(home, clip.media_id, tags, open_vocabulary(home))
+        add_tags(settings, clip.media_id, tags, open_vocabulary(settings))
 
 
 def found(library: Handmade, clip: Clip) -> Community:
-    community = community_of(library.settings.home, clip.media_id)
+    community = community_of(library.settings, clip.media_id)
     assert community is not None
     return community
 
@@ -60,7 +60,7 @@ def test_files_that_hang_together_are_named_by_the_tags_that_tell_them_apart(
     assert first.terms[0] == "Leuchtturmwärter"
     assert second.terms[0] == "Seilbahn"
     assert found(library, one[2]) == first
-    assert community_of(library.settings.home, alone.media_id) is None
+    assert community_of(library.settings, alone.media_id) is None
 
 
 def test_a_person_s_word_renames_without_any_file_being_processed(library: Handmade) -> None:

@@ -53,7 +53,7 @@ def build(library: Handmade, *, full: bool = False, spaces: Any = SPACES) -> Gra
 
 def content(library: Handmade) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of the current graph, sorted; what tells of the build itself is not among them."""
-    with duckdb.connect(str(graph_path(library.settings.home)), read_only=True) as connection:
+    with duckdb.connect(str(graph_path(library.settings)), read_only=True) as connection:
         return {
             table: sorted(connection.execute(f"SELECT {columns} FROM {table}").fetchall(), key=repr)
             for table, columns in TABLES.items()
@@ -179,11 +179,11 @@ def test_another_version_of_the_program_builds_from_nothing(
 def test_a_damaged_graph_is_built_from_nothing(library: Handmade) -> None:
     library.add(clip(0, np.random.default_rng(4)))
     build(library)
-    path = graph_path(library.settings.home)
+    path = graph_path(library.settings)
     path.write_bytes(path.read_bytes()[:5000])
     report = build(library)
     assert "damaged" in report.mode
-    assert graph_counts(library.settings.home).nodes["media"] == 1
+    assert graph_counts(library.settings).nodes["media"] == 1
 
 
 def test_the_file_does_not_grow_when_nothing_is_added(library: Handmade) -> None:

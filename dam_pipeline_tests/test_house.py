@@ -49,6 +49,12 @@ ASSET_GRAPH = {
         {"probe", "clip_embeddings", "face_embeddings", "transcript", "sentence_embeddings"},
     ),
     "fingerprints": ("L1_shots", {"probe", "shots"}),
+    "candidate_embeddings": ("embedding_spaces", {"keyframes", "transcript"}),
+    "candidate_space": ("embedding_spaces", {"candidate_embeddings"}),
+    "active_space": ("embedding_spaces", {"candidate_space"}),
+    "run_estimates": ("L3_library", set()),
+    "originals_verified": ("L3_library", {"checksum"}),
+    "library_metrics": ("L3_library", {"search_index"}),
     "media_graph": (
         "L3_library",
         {

@@ -1,8 +1,10 @@
 """A bucket's objects through the catalogue, the stages and `dam ingest`, on a real S3 server."""
 
+import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -141,6 +143,72 @@ def test_an_object_that_may_not_be_read_is_a_media_that_fails_with_what_to_do(
     assert media.media_id == address_identity(uri, 6)
     run_stages(tools, [media.media_id], QUICK, "run-1")
     assert row(tools, "a.mp4", "probe").reason.startswith(f"{uri} may not be read (access denied)")
+
+
+XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF
+ xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
+ xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"/></rdf:RDF></x:xmpmeta>"""
+
+
+def test_the_rights_to_list_and_to_get_are_enough_for_all_stages_and_sidecars(
+    tools: Toolbox,
+    bucket: Bucket,
+    as_guest: None,
+    originals: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bucket.let_guests_read()
+    bucket.put("rushes/two.mp4", originals / "two.mp4")
+    bucket.put("rushes/two.xmp", XMP.encode())
+    bucket.put("rushes/two.lrv", b"small film" * 1000)
+    with CuttingProxy(bucket.server.url) as proxy:
+        ask_as(monkeypatch, {"AWS_ENDPOINT_URL": proxy.url})
+        (media,) = ingest(tools, f"{bucket.uri}/rushes").new
+        run_stages(tools, [media.media_id], QUICK, "run-1")
+    assert {row(tools, "two.mp4", stage).state for stage in QUICK} == {State.DONE}
+    assert {asked.split()[0] for asked in proxy.asked} == {"GET"}
+    assert not [asked for asked in proxy.asked if "two.lrv" in asked]
+    probe = tools.derived.outcome(media.media_id, "probe").result
+    assert probe["rating"] == 4
+    beside = [(one["name"], one["size_bytes"]) for one in probe["raw"]["sidecars"]]
+    assert beside == [("two.lrv", 10_000), ("two.xmp", len(XMP))]
+    ask_as(monkeypatch, {"AWS_ENDPOINT_URL": bucket.server.url})
+    (again,) = ingest(tools, f"{bucket.uri}/rushes/two.mp4").media
+    assert again.media.sidecar_version == media.sidecar_version
+
+
+def test_a_disk_that_is_away_is_no_matter_where_the_bucket_holds_the_same(
+    tools: Toolbox, bucket: Bucket, originals: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    shutil.copy2(originals / "two.mp4", disk)
+    bucket.put("two.mp4", originals / "two.mp4")
+    (media,) = ingest(tools, disk, bucket.uri).new
+    with CuttingProxy(bucket.server.url) as proxy:
+        ask_as(monkeypatch, {"AWS_ENDPOINT_URL": proxy.url})
+        run_stages(tools, [media.media_id], ("probe",), "run-1")
+        assert proxy.asked == []  # the disk is nearer
+        disk.rename(tmp_path / "unplugged")
+        run_stages(tools, [media.media_id], QUICK, "run-2")
+        assert proxy.asked
+    assert {row(tools, "two.mp4", stage).state for stage in QUICK} == {State.DONE}
+
+
+def test_a_checksum_alone_keeps_no_copy(
+    tools: Toolbox, bucket: Bucket, originals: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("two.mp4", originals / "two.mp4")
+    (media,) = ingest(tools, bucket.uri).new
+    stages = (*QUICK, "transcript")
+    run_stages(tools, [media.media_id], stages, "run-1")
+    tools.catalogue.states.forget([media.media_id], ["checksum"])
+    with monkeypatch.context() as watched:
+        watched.setattr(tools.copies, "path", None)
+        run_stages(tools, [media.media_id], ("checksum",), "run-2")
+    stored = tools.derived.outcome(media.media_id, "checksum")
+    whole = hashlib.sha256((originals / "two.mp4").read_bytes()).hexdigest()
+    assert (stored.provenance.run_id, stored.result["sha256"]) == ("run-2", whole)
 
 
 # The real command

@@ -57,7 +57,7 @@ def graph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyC
         library.add(*takes)
         spaces = {"image_text": PICTURES, "face": FACES}
         build_graph(library.settings, catalogue, library.derived, "run", spaces)
-    with duckdb.connect(str(graph_path(home)), read_only=True) as connection:
+    with duckdb.connect(str(graph_path(library.settings)), read_only=True) as connection:
         yield connection
 
 

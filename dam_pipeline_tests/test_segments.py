@@ -170,7 +170,7 @@ def test_derived_files_can_be_read_through_them(library: Handmade) -> None:
     library.add(a)
     found = refreshed(library)
     library.add(b)
-    files = SegmentedFiles(library.settings.home, {STAGE: found})
+    files = SegmentedFiles(library.derived, {STAGE: found})
     for one in (a, b):
         assert files.outcome(one.media_id, STAGE) == library.derived.outcome(one.media_id, STAGE)
         table = library.derived.table(one.media_id, STAGE)

@@ -46,10 +46,10 @@ class Desk:
 
     def tick(self, sensor: dg.SensorDefinition | None = None) -> dg.SensorResult | dg.SkipReason:
         """One evaluation, with the cursor that the last one left."""
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources={"library": self.resource}
-        )
-        result = (sensor or self.media_folders)(context)
+        ) as context:
+            result = (sensor or self.media_folders)(context)
         if isinstance(result, dg.SensorResult) and result.cursor:
             self.cursor = result.cursor
         return result
@@ -111,7 +111,7 @@ def empty_instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def desk(settings: Settings, tmp_path: Path, empty_instance: Path) -> Iterator[Desk]:
     folder = tmp_path / "films"
     folder.mkdir()
-    add_source(settings.home, folder)
+    add_source(settings, folder)
     shutil.copytree(empty_instance, tmp_path / "dagster")
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
         yield Desk(settings, instance, folder)
@@ -257,7 +257,7 @@ def test_a_refusal_is_the_reason_of_the_tick_until_it_is_accepted(desk: Desk) ->
         path.unlink()
     message = desk.tick().skip_reason.skip_message
     assert "`dam source accept films`" in message
-    accept_source(desk.settings.home, "films")
+    accept_source(desk.settings, "films")
     assert "not believed" not in desk.tick().skip_reason.skip_message
     with desk.tools() as tools:
         assert all(place.missing_since for place in tools.catalogue.locations())

@@ -20,7 +20,7 @@ from dam_pipeline.stages.work import Toolbox
 from dam_pipeline.tagging import colours
 from dam_pipeline.tagging.background import (
     Background,
-    own_path,
+    keep_background,
     read_background,
     write_background,
 )
@@ -55,12 +55,12 @@ def home(tmp_path: Path) -> Path:
 
 def vocabulary(home: Path, text: str = ANIMALS) -> Vocabulary:
     (home / VOCABULARY_FILE).write_text(text)
-    return open_vocabulary(home)
+    return open_vocabulary(Settings(home=home))
 
 
 class TestVocabulary:
     def test_the_shipped_one_names_every_term_in_four_languages(self, home: Path) -> None:
-        terms = open_vocabulary(home).terms.values()
+        terms = open_vocabulary(Settings(home=home)).terms.values()
         assert len(terms) > 150
         assert [term.id for term in terms if set(term.names) != {"de", "en", "es", "fr"}] == []
 
@@ -251,8 +251,10 @@ def stale(tools: Toolbox, media: Media) -> set[str]:
 
 
 def tags_of(tools: Toolbox, media: Media) -> dict[str, EffectiveTag]:
-    home = tools.settings.home
-    return {one.tag: one for one in effective_tags(home, tools.derived, [media])[media.media_id]}
+    settings = tools.settings
+    return {
+        one.tag: one for one in effective_tags(settings, tools.derived, [media])[media.media_id]
+    }
 
 
 class TestStage:
@@ -388,7 +390,7 @@ class TestCalibration:
                 drawn = draw_scene(Scene(1, "red", shape, "white"), (256, 256), seed)
                 Image.fromarray(drawn).save(folder / label / f"{seed}.png")
         (folder / "Kreis" / "broken.png").write_text("no picture")
-        known = open_vocabulary(tools.settings.home)
+        known = open_vocabulary(tools.settings)
         made = from_folder(folder, known, tools.image_text, tools.settings)
         labels = list(made.background.labels)
         assert labels.count(("circle",)) == labels.count(("square",)) == labels.count(None) == 14
@@ -396,7 +398,7 @@ class TestCalibration:
         assert any("nothing known" in line for line in made.warnings)
 
     def test_too_few_pictures_teach_nothing(self, tools: Toolbox, originals: Path) -> None:
-        known = open_vocabulary(tools.settings.home)
+        known = open_vocabulary(tools.settings)
         with pytest.raises(ConfigurationError, match="3 pictures"):
             from_folder(originals, known, tools.image_text, tools.settings)
         media = list(ingest(tools, originals).values())
@@ -410,7 +412,7 @@ class TestCalibration:
         space = tools.image_text.space
         vectors = np.random.default_rng(1).normal(size=(50, space.dimension)).astype(np.float32)
         made = Background(space.name, vectors, (None,) * 50, "noise")
-        write_background(made, own_path(tools.settings.home, space.name))
+        keep_background(tools.settings, made)
         assert stale(tools, media) == {"tags"}
         ingest(tools, originals, "run-2")
         stored = tools.derived.outcome(media.media_id, "tags")
@@ -422,13 +424,13 @@ class TestPeople:
     def test_what_a_person_says_stands_when_the_model_tags_anew(
         self, tools: Toolbox, originals: Path
     ) -> None:
-        media, home = ingest(tools, originals)["red-circle.jpg"], tools.settings.home
-        known = open_vocabulary(home)
-        assert add_tags(home, media.asset_id, ["Falke", "golden  hour"], known) == [
+        media, settings = ingest(tools, originals)["red-circle.jpg"], tools.settings
+        known = open_vocabulary(settings)
+        assert add_tags(settings, media.asset_id, ["Falke", "golden  hour"], known) == [
             "falcon",
             "golden hour",
         ]
-        remove_tags(home, media.asset_id, ["red circle"], known)
+        remove_tags(settings, media.asset_id, ["red circle"], known)
         other = tools.settings.model_copy(update={"tag_false_rate": 0.02})
         with Toolbox.open(other) as again:
             ingest(again, originals, "run-2")
@@ -441,21 +443,21 @@ class TestPeople:
         assert found["white"].source == "colour"
 
     def test_the_last_word_counts(self, tools: Toolbox, originals: Path) -> None:
-        media, home = ingest(tools, originals)["red-circle.jpg"], tools.settings.home
-        known = open_vocabulary(home)
-        remove_tags(home, media.asset_id, ["circle"], known)
+        media, settings = ingest(tools, originals)["red-circle.jpg"], tools.settings
+        known = open_vocabulary(settings)
+        remove_tags(settings, media.asset_id, ["circle"], known)
         assert "circle" not in tags_of(tools, media)
-        add_tags(home, media.asset_id, ["circle"], known)
+        add_tags(settings, media.asset_id, ["circle"], known)
         assert tags_of(tools, media)["circle"].source == "person"
         assert (tags_of(tools, media)["circle"].score or 0) >= 0.5
 
     def test_the_file_that_takes_a_files_place_has_its_tags(
         self, tools: Toolbox, tmp_path: Path
     ) -> None:
-        picture, home = tmp_path / "changing.jpg", tools.settings.home
+        picture, settings = tmp_path / "changing.jpg", tools.settings
         Image.fromarray(draw_scene(Scene(1, "red", "square", "grey"), (640, 360), 7)).save(picture)
         old = ingest(tools, picture)["changing.jpg"]
-        add_tags(home, old.asset_id, ["keeper"], open_vocabulary(home))
+        add_tags(settings, old.asset_id, ["keeper"], open_vocabulary(settings))
         Image.fromarray(draw_scene(SCENES["green-stars.jpg"], (640, 360), 77)).save(picture)
         new = ingest(tools, picture, "run-2")["changing.jpg"]
         assert new.media_id != old.media_id
@@ -476,13 +478,13 @@ class TestPeople:
     def test_files_are_found_by_all_tags_wanted_under_any_name(
         self, tools: Toolbox, originals: Path
     ) -> None:
-        media, home = ingest(tools, originals), tools.settings.home
-        known = open_vocabulary(home)
-        add_tags(home, media["blue-squares.jpg"].asset_id, ["Adler"], known)
-        remove_tags(home, media["green-stars.jpg"].asset_id, ["shape"], known)
+        media, settings = ingest(tools, originals), tools.settings
+        known = open_vocabulary(settings)
+        add_tags(settings, media["blue-squares.jpg"].asset_id, ["Adler"], known)
+        remove_tags(settings, media["green-stars.jpg"].asset_id, ["shape"], known)
 
         def having(*wanted: str) -> set[str]:
-            ids = media_with_tags(home, tools.derived, list(media.values()), wanted)
+            ids = media_with_tags(settings, tools.derived, list(media.values()), wanted)
             return {name for name, one in media.items() if one.media_id in ids}
 
         assert having("forme") == {"red-circle.jpg", "blue-squares.jpg"}

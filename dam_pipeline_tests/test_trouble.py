@@ -24,8 +24,8 @@ from PIL import Image
 
 from dam_pipeline.catalogue.catalogue import open_catalogue
 from dam_pipeline.catalogue.discovery import discover
-from dam_pipeline.jobs import PROCESS_TAG
 from dam_pipeline.records import StageRow, State
+from dam_pipeline.run_tags import PROCESS_TAG
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.engine import run_stages

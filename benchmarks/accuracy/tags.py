@@ -172,7 +172,7 @@ def other_thresholds(
 ) -> dict[str, float]:
     """Asked and got rates of false tags, and F1 where nobody labelled any picture."""
     space = spaces(settings)["image_text"]
-    vocabulary = open_vocabulary(settings.home)
+    vocabulary = open_vocabulary(settings)
     wordings = open_wordings(settings.home, space, vocabulary, _no_model)
     shipped = read_background(background_path(settings, space.name))
     names = sorted(truth)
@@ -235,7 +235,7 @@ def of_colours(seed: int, count: int, settings: Settings, folder: Path) -> dict[
 
 def of_folder(folder: Path, settings: Settings) -> dict[str, float]:
     """Figures on labelled files: each sub-folder's name is a tag that its files have."""
-    vocabulary = open_vocabulary(settings.home)
+    vocabulary = open_vocabulary(settings)
     found = tag(folder, settings)
     terms = {one.name: term.id for one in folder.iterdir() if (term := vocabulary.find(one.name))}
     truth = {name: {terms[p] for p in Path(name).parts if p in terms} for name in found}

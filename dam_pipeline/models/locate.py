@@ -54,7 +54,7 @@ def wanted(settings: Settings, kind: Kind) -> str:
         "image_text": settings.clip_model,
         "face": settings.face_model,
         "speech": settings.speech_model,
-        "sentence": "",
+        "sentence": settings.sentence_model,
     }[kind]
     return override or default_name(settings.profile, kind)
 

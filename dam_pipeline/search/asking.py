@@ -4,7 +4,7 @@ What cannot be searched for (no weights, unknown words) is told as a warning, or
 would be left to ask.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
@@ -41,9 +41,13 @@ class Aim:
 
 @dataclass(slots=True)
 class Asked:
-    """The query made ready: aims by list, the words, and what to tell the person."""
+    """The query made ready: aims by list, the words, and what to tell the person.
+
+    `apart` names spaces that are kept beside the active ones (see `catalogue.spaces`).
+    """
 
     text: str
+    apart: Collection[str] = ()
     aims: dict[ListKey, Aim] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -65,14 +69,19 @@ class Models:
 
 
 def ask(
-    models: Models, store: VectorStore, settings: Settings, text: str, image: Path | None
+    models: Models,
+    store: VectorStore,
+    settings: Settings,
+    text: str,
+    image: Path | None,
+    apart: Collection[str] = (),
 ) -> Asked:
     """Encode both halves of the query; a text with a quoted phrase is looked for in words alone.
 
     Raises UnreadableMedia for a bad picture, and ModelError when only a picture is given and its
     model is not there.
     """
-    asked = Asked(text)
+    asked = Asked(text, apart)
     wants_words_only = bool(phrases_of(text))
     if image is not None or not wants_words_only:
         _ask_pictures(asked, models, store, settings, image, wants_words_only)
@@ -102,7 +111,7 @@ def _ask_pictures(
             raise
         asked.warnings.append(f"Only spoken words were searched, no pictures: {error}")
     else:
-        asked.warnings.extend(_other_spaces(store, model.space))
+        asked.warnings.extend(_other_spaces(store, model.space, asked.apart))
 
 
 def _ask_text(asked: Asked, model: ImageTextModel) -> None:
@@ -128,12 +137,19 @@ def _ask_meaning(asked: Asked, models: Models, store: VectorStore) -> None:
         asked.warnings.append(f"Speech was searched by its words, not by its meaning: {error}")
         return
     asked.aims[ListKey("meaning", "text")] = Aim(vector, model.space)
-    asked.warnings.extend(_other_spaces(store, model.space))
+    asked.warnings.extend(_other_spaces(store, model.space, asked.apart))
 
 
-def _other_spaces(store: VectorStore, active: Space) -> list[str]:
-    """A warning when media are indexed by another model of the kind and not by the active one."""
+def _other_spaces(store: VectorStore, active: Space, apart: Collection[str]) -> list[str]:
+    """A warning when media are indexed by another model of the kind and not by the active one.
+
+    A space that is kept beside the active one has its rows for ever: counting them costs little.
+    """
     others = [s for s in store.spaces() if s.kind == active.kind and s.name != active.name]
+    if any(space.name in apart for space in others):
+        counts = store.counts()
+        least = counts.get(active.name, 0)
+        others = [s for s in others if s.name not in apart or counts[s.name] > least]
     if not others:
         return []
     lacking = set().union(*(store.media_in(space) for space in others)) - store.media_in(active)

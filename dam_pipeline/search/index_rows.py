@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dam_pipeline.records import Space, State
 from dam_pipeline.stores.derived import DerivedFiles
-from dam_pipeline.stores.vectors import WORD_ROWS, VectorStore, vector_rows
+from dam_pipeline.stores.vectors import WORD_ROWS, VectorStore, spoken_rows, vector_rows
 
 # Stages whose tables hold vectors, by the kind of their embedding space.
 VECTOR_STAGES = {
@@ -33,12 +33,15 @@ class IndexRows:
 
 
 def index_media(
-    store: VectorStore, derived: DerivedFiles, media_ids: Sequence[str]
+    store: VectorStore,
+    derived: DerivedFiles,
+    media_ids: Sequence[str],
+    spared: Collection[str] = (),
 ) -> dict[str, dict[str, int]]:
     """Replace the rows of these media in the store; gives rows by stage name for each media.
 
-    Media that have lost a table lose its rows in every space. The store's own indexes follow when
-    enough was written. Raises StoreUnavailable.
+    Media that have lost a table lose its rows in every space but those that are `spared`. The
+    store's own indexes follow when enough was written. Raises StoreUnavailable.
     """
     counts: dict[str, dict[str, int]] = {}
     for at in range(0, len(media_ids), MEDIA_AT_ONCE):
@@ -46,7 +49,7 @@ def index_media(
         rows = IndexRows()
         for media_id in group:
             counts[media_id] = collect(rows, derived, media_id)
-        put(store, group, rows)
+        put(store, group, rows, spared)
     store.optimise()
     return counts
 
@@ -67,16 +70,19 @@ def collect(rows: IndexRows, derived: DerivedFiles, media_id: str) -> dict[str, 
     return counts
 
 
-def put(store: VectorStore, media_ids: Collection[str], rows: IndexRows) -> None:
+def put(
+    store: VectorStore, media_ids: Collection[str], rows: IndexRows, spared: Collection[str] = ()
+) -> None:
     """Write the rows of these media, one put a space and one for words, and delete all others.
 
-    So the store holds of each media exactly what its derived files say, as after a rebuild.
+    So the store holds of each media exactly what its derived files say, as after a rebuild. The
+    spaces of these names are `spared`: they are built and kept by themselves, beside the active.
     """
     for space, tables in rows.vectors.items():
         store.put(space, media_ids, pa.concat_tables(tables))
     known = {(space.kind, space.name) for space in rows.vectors}
     for space in store.spaces():
-        if (space.kind, space.name) not in known:
+        if (space.kind, space.name) not in known and space.name not in spared:
             store.put(space, media_ids, vector_rows(space.dimension).empty_table())
     words = pa.concat_tables(rows.words) if rows.words else WORD_ROWS.empty_table()
     store.put_words(media_ids, words)
@@ -87,7 +93,8 @@ def vectors_of(media_id: str, table: pa.Table) -> pa.Table:
 
     A vector that is not finite or has no length cannot be compared, and would spoil the index.
     """
-    schema = vector_rows(table.schema.field("vector").type.list_size)
+    schema_of = spoken_rows if "text" in table.schema.names else vector_rows
+    schema = schema_of(table.schema.field("vector").type.list_size)
     owner = pa.array([media_id] * table.num_rows, pa.string())
     # Of a keyframe the item is its number; of a face its row, as several may be in one keyframe.
     is_pictures = "keyframe" in table.schema.names and "box" not in table.schema.names

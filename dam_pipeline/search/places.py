@@ -72,6 +72,7 @@ def path_fits(uri: str, pattern: str) -> bool:
 
 def hits_of(shown: Shown, moments: Sequence[Moment]) -> list[Hit]:
     """Moments as hits, with their places and keyframes."""
+    shown.derived.bring({moment.media_id for moment in moments}, [KEYFRAMES, SENTENCES])
     return [_hit(shown, moment) for moment in moments]
 
 
@@ -110,8 +111,7 @@ def _told(derived: DerivedFiles, moment: Moment) -> tuple[Evidence, ...]:
 
 def _keyframe(derived: DerivedFiles, moment: Moment) -> str | None:
     """Path relative to DAM_HOME of the best matching keyframe, else of the one at the start."""
-    folder = derived.folder(moment.media_id)
-    if not (folder / f"{KEYFRAMES}.parquet").exists():
+    if not derived.has(moment.media_id, f"{KEYFRAMES}.parquet"):
         return None
     try:
         rows = derived.table(moment.media_id, KEYFRAMES).select(["time_s", "path"]).to_pylist()
@@ -123,5 +123,6 @@ def _keyframe(derived: DerivedFiles, moment: Moment) -> str | None:
         pictured = max(before, default=0)
     if not rows:
         return None
-    path = folder / str(rows[pictured]["path"])
-    return path.relative_to(derived.root.parent).as_posix()
+    name = str(rows[pictured]["path"])
+    derived.path(moment.media_id, name)  # brings it here
+    return (derived.folder(moment.media_id) / name).relative_to(derived.root.parent).as_posix()

@@ -64,7 +64,8 @@ def search(
         raise ConfigurationError(f"A limit of {limit} shows nothing: give 1 or more.")
     filters = filters or Filters()
     allowed = _allowed(library, filters)
-    asked = ask(library.models, library.store, library.settings, text, image)
+    apart = library.catalogue.spaces.apart()
+    asked = ask(library.models, library.store, library.settings, text, image, apart)
     shown = Shown(library.catalogue, library.derived, filters, include_missing)
     hits = _answer(library, asked, allowed, shown, limit)
     return SearchResult(tuple(hits), tuple(asked.warnings))
@@ -76,7 +77,7 @@ def _allowed(library: Library, filters: Filters) -> set[str] | None:
     if found is None or not filters.tags:
         return found
     media = list(library.catalogue.media(sorted(found)).values())
-    return media_with_tags(library.settings.home, library.derived, media, filters.tags)
+    return media_with_tags(library.settings, library.derived, media, filters.tags)
 
 
 def _answer(

@@ -1,9 +1,12 @@
 """L0: the proof of the file's identity."""
 
 import hashlib
+from collections.abc import Iterator
+from pathlib import Path
 
 from dam_pipeline.errors import SourceChanged
 from dam_pipeline.records import State
+from dam_pipeline.sources.originals import pieces
 from dam_pipeline.stages.outcome import Outcome
 from dam_pipeline.stages.stage import Stage, each
 from dam_pipeline.stages.work import Toolbox, Work
@@ -14,17 +17,22 @@ READ_BYTES = 4 << 20
 def _run(work: Work, _tools: Toolbox) -> Outcome:
     digest = hashlib.sha256()
     read = 0
-    with open(work.path, "rb", buffering=0) as file:
-        while piece := file.read(READ_BYTES):
-            digest.update(piece)
-            read += len(piece)
-            work.progress(read / max(work.media.size_bytes, 1))
+    for piece in pieces(work.listed) if work.is_streamed else _local_pieces(work.path):
+        digest.update(piece)
+        read += len(piece)
+        work.progress(read / max(work.media.size_bytes, 1))
     if read != work.media.size_bytes:
         raise SourceChanged(
-            f"{work.path} has {read} bytes, not {work.media.size_bytes}: it changed while it was "
+            f"{work.listed.uri} has {read} bytes, not {work.media.size_bytes}: it changed while it was "
             "read. It is taken anew at the next look."
         )
     return Outcome(State.DONE, result={"sha256": digest.hexdigest(), "size_bytes": read})
+
+
+def _local_pieces(path: Path) -> Iterator[bytes]:
+    with open(path, "rb", buffering=0) as file:
+        while piece := file.read(READ_BYTES):
+            yield piece
 
 
 STAGE = Stage(

@@ -7,16 +7,19 @@ stands on them. So a file is encoded while the next is decoded, in batches acros
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, Full, Queue
 
+from dam_pipeline.catalogue.beats import given_up
+from dam_pipeline.catalogue.deaths import apart
 from dam_pipeline.records import Location, State
-from dam_pipeline.sources.originals import is_remote
+from dam_pipeline.sources.originals import is_remote, is_there
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.freshness import stage_versions
 from dam_pipeline.stages.lane import Finished, Lane, Tell, stage_row
+from dam_pipeline.stages.queues import uses_models
 from dam_pipeline.stages.stage import Stage
 from dam_pipeline.stages.work import Stopped, Toolbox, Work
 
@@ -58,34 +61,57 @@ def run_stages(
 
     `listener` hears, in the calling thread, of each (file, stage) after it is recorded, stage by
     stage. Bad files and blocked stages are outcomes, not errors; leases are given up whatever
-    happens.
+    happens. Raises RunBroken when the run was given to another process meanwhile.
     """
-    run = _Run(tools, [STAGES[name] for name in STAGES if name in stage_names], run_id, listener)
+    stages = [STAGES[name] for name in STAGES if name in stage_names]
+    catalogue = tools.catalogue
+    catalogue.deaths.count()
+    deaths = {
+        pair: died
+        for pair, died in catalogue.deaths.of(media_ids).items()
+        if pair[1] in stage_names
+    }
+    run = _Run(tools, stages, run_id, listener, deaths)
     try:
-        run.all(media_ids)
+        for together in apart(media_ids, deaths, tools.settings.max_attempts):
+            run.all(together)
+    except Stopped as stopped:
+        raise given_up(run_id) from stopped
     finally:
-        tools.catalogue.states.release(run_id)
+        tools.copies.clear()
+        tools.derived.drop_unstored()
+        catalogue.states.release(run_id)
+        catalogue.deaths.end(run_id)
     return run.report
 
 
 class _Run:
     """The state of one run: its two lanes and its report."""
 
-    def __init__(self, tools: Toolbox, stages: list[Stage], run_id: str, listener: Tell) -> None:
+    def __init__(
+        self,
+        tools: Toolbox,
+        stages: list[Stage],
+        run_id: str,
+        listener: Tell,
+        deaths: Mapping[tuple[str, str], int],
+    ) -> None:
         self.report = BatchReport()
         self._tools = tools
         self._listener = listener
-        ahead = [stage for stage in stages if _looks_at_originals(stage)]
+        ahead = [stage for stage in stages if not uses_models(stage)]
         behind = [stage for stage in stages if stage not in ahead]
         versions = stage_versions(tools.settings)
         self._told_ahead: list[Finished] = []
-        self._ahead = Lane(tools, ahead, versions, run_id, self._told_ahead.extend)
-        self._behind = Lane(tools, behind, versions, run_id, self._tell)
+        tell = self._told_ahead.extend
+        self._ahead = Lane(tools, ahead, versions, run_id, tell, "ahead", deaths)
+        self._behind = Lane(tools, behind, versions, run_id, self._tell, "behind", deaths)
 
     def all(self, media_ids: Sequence[str]) -> None:
         """Take all files through both lanes."""
         with self._working_ahead(media_ids) as batches:
             for ready in batches:
+                self._tools.check_stopped()
                 self._tell(ready.finished)
                 self._behind.claim(ready.works)
                 self._behind.take(ready.works)
@@ -114,8 +140,9 @@ class _Run:
                 self._hand_over(_Ready(ready, self._told_ahead.copy()), queue)
                 self._told_ahead.clear()
             self._hand_over(None, queue)
-        except Stopped:
-            return
+        except Stopped as stopped:
+            with suppress(Full):
+                queue.put_nowait(stopped)  # who waits was perhaps not told to stop
         except BaseException as error:  # noqa: BLE001 (it is raised in the thread that waits)
             with suppress(Stopped):
                 self._hand_over(error, queue)
@@ -151,6 +178,7 @@ class _Run:
             media = catalogue.media(ids)
             places = catalogue.locations_of(ids)
             rows = catalogue.states.of(ids)
+            self._tools.derived.bring(ids)  # after the rows: files are at least as new as these
             yield [
                 Work(media[one], _present(places[one]), rows[one], self._tools)
                 for one in ids
@@ -187,16 +215,15 @@ def _batches(queue: "_Queue", size: int) -> Iterator[_Ready]:
         yield batch
 
 
-def _looks_at_originals(stage: Stage) -> bool:
-    """Whether the stage and all before it use no model."""
-    before = (STAGES[name] for name in (*stage.inputs, *stage.enrichments))
-    return not stage.models and all(_looks_at_originals(one) for one in before)
-
-
 def _present(places: Sequence[Location]) -> Location | None:
-    """Where the original is now, rather on a disk than where it has to be fetched from."""
+    """Where the original is now, rather on a disk than where it has to be fetched from.
+
+    A disk that is not mounted just now is no reason to wait where there is another place.
+    """
     present = [place for place in places if place.missing_since is None]
-    return min(present, key=lambda place: is_remote(place.uri), default=None)
+    if len(present) < 2:
+        return next(iter(present), None)
+    return min(present, key=lambda place: (not is_there(place.uri), is_remote(place.uri)))
 
 
 _Queue = Queue[_Ready | BaseException | None]

@@ -161,11 +161,9 @@ def _verdict(
     before = (*stage.inputs, *stage.enrichments)
     upstream = next((name for name in before if seen[name].state is State.STALE), None)
     if row.code_version != version.code_version:
-        cause = (
-            f"{upstream} is stale"
-            if row.code_version.startswith(version.own + ".")
-            else ("code, model or settings changed")
-        )
+        cause = "code, model or settings changed"
+        if row.code_version.startswith(version.own + "."):
+            cause = f"{upstream} is stale" if upstream else "an earlier stage was made anew"
         return Verdict(State.STALE, cause)
     if not same_inputs(stage, media, rows):
         return Verdict(

@@ -1,8 +1,6 @@
 """L1: the pictures that stand for the file."""
 
 import hashlib
-import os
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,9 +22,8 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
     pictures = work.scratch / PASS_FOLDER
     name = f"keyframes-{_content_name([pictures / k.path for k in look.keyframes])}"
     _forget_old_pictures(work, keep=name)
-    if not (work.folder / name).exists():
-        work.folder.mkdir(parents=True, exist_ok=True)
-        os.replace(pictures, work.folder / name)
+    if not {f"{name}/{k.path}" for k in look.keyframes} <= work.names():
+        work.take_in(name, pictures)
     rows = [{**asdict(k), "path": f"{name}/{k.path}"} for k in look.keyframes]
     table = pa.Table.from_pylist(rows, schema=schemas.KEYFRAMES)
     return Outcome(State.DONE, partial_reason(look.partial), result={"folder": name}, table=table)
@@ -42,9 +39,10 @@ def _content_name(pictures: list[Path]) -> str:
 def _forget_old_pictures(work: Work, keep: str) -> None:
     # The set that the stored rows name stays until their successor is written.
     in_use = {keep, work.result("keyframes").get("folder", keep)}
-    for folder in work.folder.glob("keyframes-*"):
-        if folder.name not in in_use:
-            shutil.rmtree(folder)
+    folders = ((name, name.partition("/")[0]) for name in work.names())
+    work.forget(
+        name for name, folder in folders if folder.startswith("keyframes-") and folder not in in_use
+    )
 
 
 STAGE = Stage(

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from dam_pipeline.catalogue.catalogue import now_iso
-from dam_pipeline.errors import DamError
+from dam_pipeline.errors import DamError, DiskFull, StoreUnavailable
 from dam_pipeline.records import Media, Provenance, StageRow, State, StoredOutcome
 from dam_pipeline.stages.freshness import (
     SETTLED,
@@ -28,7 +28,10 @@ from dam_pipeline.stores.derived import content_version
 
 _LOG = logging.getLogger(__name__)
 
+PARKED = "parked"  # begins the reason of what is not tried again by itself
+
 COMMIT_AFTER_S = 2.0  # what is finished is recorded at least this often
+NOTE_AFTER_S = 0.5  # while a batch is worked on, what is left of it is noted this often
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,11 @@ Tell = Callable[[Sequence[Finished]], None]
 
 
 class Lane:
-    """Stages in order; `tell` hears of what is finished after it is recorded."""
+    """Stages in order; `tell` hears of what is finished after it is recorded.
+
+    `deaths` says how many processes died at which (media id, stage); one at which as many died as
+    a failure has tries is parked. `name` tells a run's lanes apart.
+    """
 
     def __init__(
         self,
@@ -64,14 +71,20 @@ class Lane:
         versions: Mapping[str, StageVersion],
         run_id: str,
         tell: Tell,
+        name: str = "",
+        deaths: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
         self._tools = tools
+        self._name = name
+        self._deaths = deaths or {}
+        self._survived: list[tuple[str, str]] = []
         self._stages = stages
         self._versions = versions
         self._run_id = run_id
         self._tell = tell
         self._held: dict[tuple[str, str], str] = {}
         self._pending: list[tuple[Work, StoredOutcome]] = []
+        self._before: dict[tuple[str, str], StageRow | None] = {}  # of what is pending
         self._settled: list[Finished] = []
         self._committed_at = time.monotonic()
 
@@ -90,17 +103,40 @@ class Lane:
     def commit(self) -> None:
         """Record what is finished, then tell of it."""
         if self._pending:
-            self._tools.derived.flush()
+            self._store_files()
             states = self._tools.catalogue.states
             rows = [work.rows[stored.stage] for work, stored in self._pending]
-            states.record(rows)
+            states.record(rows, self._run_id)
             states.extend(self._run_id, self._tools.settings.lease_s)
+            self._tools.catalogue.deaths.forget(self._survived)
+            self._survived = []
             for (work, stored), row in zip(self._pending, rows, strict=True):
                 self._settled.append(Finished(work.media, stored.stage, row, stored))
         told, self._settled, self._pending = self._settled, [], []
         self._committed_at = time.monotonic()
         if told:
             self._tell(told)
+
+    def _store_files(self) -> None:
+        """Make what is written safe; where there is no storage or room, all of it is blocked."""
+        try:
+            self._tools.derived.flush()
+        except (StoreUnavailable, DiskFull) as error:
+            stages = {stage.name: stage for stage in self._stages}
+            outcome = Outcome.of_error(error)
+            pending, self._pending = self._pending, []
+            for work, stored in pending:
+                self._put_back(work, stored.stage)
+                seconds = stored.provenance.seconds
+                self._keep(work, self._stored(stages[stored.stage], work, outcome, seconds))
+        self._before.clear()
+
+    def _put_back(self, work: Work, stage: str) -> None:
+        before = self._before.get((work.media.media_id, stage))
+        if before is None:
+            work.rows.pop(stage, None)
+        else:
+            work.rows[stage] = before
 
     def _is_all_fresh(self, work: Work) -> bool:
         return all(
@@ -118,6 +154,10 @@ class Lane:
             self._wait(stage, work, f"waits for {missing}")
         elif other := self._held.get((work.media.media_id, stage.name)):
             self._wait(stage, work, f"is in run {other}")
+        elif (died := self._deaths.get((work.media.media_id, stage.name), 0)) >= (
+            self._tools.settings.max_attempts
+        ):
+            self._keep(work, self._store(stage, work, _parked(died, work), 0.0))
         else:
             is_stamped = needs_only_a_stamp(stage, work.media, work.rows, version) and self._stamp(
                 stage, work, version
@@ -129,25 +169,39 @@ class Lane:
         self._settled.append(Finished(work.media, stage.name, None, waits=why))
 
     def _compute(self, stage: Stage, works: list[Work]) -> None:
-        began = time.monotonic()
-        for work, outcome in _outcomes(stage, works, self._tools):
+        self._note(stage, works)
+        began = noted = time.monotonic()
+        for number, (work, outcome) in enumerate(_outcomes(stage, works, self._tools), start=1):
             self._tools.check_stopped()
             seconds = time.monotonic() - began
             self._keep(work, self._store(stage, work, outcome, seconds))
+            if (pair := (work.media.media_id, stage.name)) in self._deaths:
+                self._survived.append(pair)
             began = time.monotonic()
+            if began - noted > NOTE_AFTER_S:
+                self._note(stage, works[number:])
+                noted = began
             if began - self._committed_at > COMMIT_AFTER_S:
                 self.commit()
 
+    def _note(self, stage: Stage, works: Sequence[Work]) -> None:
+        """Say what this lane is at, for those who find this process dead."""
+        if works:
+            ids = [work.media.media_id for work in works]
+            self._tools.catalogue.deaths.begin(self._run_id, self._name, stage.name, ids)
+
     def _keep(self, work: Work, stored: StoredOutcome) -> None:
+        pair = (work.media.media_id, stored.stage)
+        self._before.setdefault(pair, work.rows.get(stored.stage))
         work.rows[stored.stage] = stage_row(stored)
         self._pending.append((work, stored))
 
     def _store(self, stage: Stage, work: Work, outcome: Outcome, seconds: float) -> StoredOutcome:
         """Write an outcome's files; a failure to write them is itself an outcome."""
-        stored = self._stored(stage, work, outcome, seconds)
-        if stored.state is State.BLOCKED:
-            return stored
         try:
+            stored = self._stored(stage, work, outcome, seconds)
+            if stored.state is State.BLOCKED:
+                return stored
             self._tools.derived.write_outcome(stored, outcome.table)
         except (OSError, DamError) as error:
             return self._stored(stage, work, Outcome.of_error(error), seconds)
@@ -187,13 +241,16 @@ class Lane:
 
         False when its file is gone.
         """
-        stored = self._tools.derived.outcome(work.media.media_id, stage.name)
-        if stored is None:
-            return False
-        provenance = replace(stored.provenance, code_version=version.code_version)
-        stamped = replace(stored, provenance=provenance)
-        table = work.table(stage.name) if work.has_rows(stage.name) else None
-        self._tools.derived.write_outcome(stamped, table)
+        try:
+            stored = self._tools.derived.outcome(work.media.media_id, stage.name)
+            if stored is None:
+                return False
+            provenance = replace(stored.provenance, code_version=version.code_version)
+            stamped = replace(stored, provenance=provenance)
+            table = work.table(stage.name) if work.has_rows(stage.name) else None
+            self._tools.derived.write_outcome(stamped, table)
+        except StoreUnavailable:
+            return False  # it is told when the stage is run
         self._keep(work, stamped)
         return True
 
@@ -238,6 +295,15 @@ def _outcomes(stage: Stage, works: list[Work], tools: Toolbox) -> Iterator[tuple
             yield work, failure
 
 
+def _parked(deaths: int, work: Work) -> Outcome:
+    """The outcome of a file that is not tried again, because it kills whoever tries."""
+    return Outcome(
+        State.FAILED,
+        f"{PARKED}: {deaths} worker processes died while they were at this file, so it is left "
+        f"alone. Look into it, then `dam retry {work.media.partition_key}`.",
+    )
+
+
 def _attempts(before: StageRow | None, outcome: Outcome, version: StageVersion) -> int:
     same_try = (
         before is not None
@@ -250,6 +316,8 @@ def _attempts(before: StageRow | None, outcome: Outcome, version: StageVersion) 
 
 def _sha256(work: Work, outcome: Outcome) -> str:
     """SHA-256 of the original as `checksum` found it, now or before; empty when it did not yet."""
+    if outcome.state is State.BLOCKED:  # nobody keeps it, and to ask may be what is blocked
+        return ""
     found = outcome.result.get("sha256") or work.sha256
     return str(found)
 

@@ -98,7 +98,7 @@ def _batches(
 
 def _pixels(work: Work, path: str, least_px: int | None) -> np.ndarray:
     try:
-        with Image.open(work.folder / path) as image:
+        with Image.open(work.file(path)) as image:
             if least_px:
                 image.draft("RGB", (least_px, least_px))
             return np.asarray(image.convert("RGB"))

@@ -1,6 +1,5 @@
 """L0: one small picture to know the file by."""
 
-import os
 from pathlib import Path
 
 from PIL import Image
@@ -18,8 +17,7 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
     probe = work.probe
     unfinished = work.scratch / POSTER_FILE
     width, height = _make(work, tools, unfinished)
-    work.folder.mkdir(parents=True, exist_ok=True)
-    os.replace(unfinished, work.folder / POSTER_FILE)
+    work.take_in(POSTER_FILE, unfinished)
     shows = "waveform" if probe.kind is MediaKind.AUDIO else "picture"
     result = {"path": POSTER_FILE, "width": width, "height": height, "shows": shows}
     return Outcome(State.DONE, result=result)
@@ -33,7 +31,8 @@ def _make(work: Work, tools: Toolbox, path: Path) -> tuple[int, int]:
         with Image.open(path) as poster:
             return poster.size
     at_s = probe.duration_s * POSTER_AT
-    return tools.decoder.poster(work.path, probe.kind, path, tools.settings.poster_px, at_s)
+    with work.opened() as original:
+        return tools.decoder.poster(original, probe.kind, path, tools.settings.poster_px, at_s)
 
 
 STAGE = Stage(

@@ -1,17 +1,16 @@
 """L0: what the file says of itself."""
 
-from dam_pipeline.identity import uri_to_path
 from dam_pipeline.records import Facts, State
-from dam_pipeline.sources.folder import list_place
 from dam_pipeline.stages.outcome import Outcome
 from dam_pipeline.stages.stage import Stage, each
 from dam_pipeline.stages.work import Toolbox, Work
 
 
 def _run(work: Work, tools: Toolbox) -> Outcome:
-    beside = [sidecar for file in list_place(work.path).files for sidecar in file.sidecars]
-    sidecars = [uri_to_path(sidecar.uri) for sidecar in beside]
-    probe = tools.prober.probe(work.path, work.media.kind, sidecars)
+    sidecars = work.sidecars()
+    with work.ranges() as view:
+        path = view.path if view and view.path else work.path
+        probe = tools.prober.probe(path, work.media.kind, sidecars, view)
     tools.catalogue.set_facts(
         [
             Facts(

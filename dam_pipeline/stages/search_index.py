@@ -11,7 +11,7 @@ from dam_pipeline.stages.work import Toolbox, Work
 
 def _run(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
     media_ids = [work.media.media_id for work in works]
-    counts = index_media(tools.store, tools.derived, media_ids)
+    counts = index_media(tools.store, tools.derived, media_ids, tools.catalogue.spaces.apart())
     for media_id in media_ids:
         rows = counts[media_id]
         if any(rows.values()):
@@ -23,7 +23,7 @@ def _run(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
 STAGE = Stage(
     name="search_index",
     level="L2",
-    version=2,
+    version=3,
     description="Rows of this file in the search index: keyframes, faces, spoken words and sentences.",
     run=_run,
     inputs=("probe",),

@@ -133,7 +133,7 @@ def _colours(work: Work, keyframes: Rows) -> tuple[dict[str, float], Rows]:
 
 def _shares(work: Work, path: str) -> np.ndarray:
     try:
-        return colours.shares(colours.read_small(work.folder / path))
+        return colours.shares(colours.read_small(work.file(path)))
     except OSError as error:
         raise SchemaMismatch(
             f"Keyframe {path} of {work.media.partition_key} cannot be read ({error}). "
@@ -171,7 +171,7 @@ def _of_file(rows: Rows, score: float) -> dict[str, Json]:
 def _others(settings: Settings) -> Mapping[str, Json]:
     space = spaces(settings).get("image_text")
     return {
-        "vocabulary": vocabulary_version(settings.home),
+        "vocabulary": vocabulary_version(settings),
         "calibration": background_version(settings, space.name) if space else "",
     }
 

@@ -23,7 +23,8 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
         return Outcome.empty("speech is switched off (DAM_SPEECH)")
     model = tools.speech
     path = work.scratch / SAMPLES_FILE
-    track = tools.sound_decoder.audio(work.path, path)
+    with work.opened() as original:
+        track = tools.sound_decoder.audio(original, path)
     if track is None or track.samples == 0:
         return Outcome.empty("the sound has no samples", model=model.ref)
     partial = partial_reason(track.partial)

@@ -33,5 +33,6 @@ def look_at(work: Work, tools: Toolbox, shots: tuple[Shot, ...] | None = None) -
         )
         out_dir = work.scratch / PASS_FOLDER
         out_dir.mkdir(exist_ok=True)
-        work.look = tools.decoder.look(work.path, probe.kind, out_dir, plan, work.progress)
+        with work.opened() as original:
+            work.look = tools.decoder.look(original, probe.kind, out_dir, plan, work.progress)
     return work.look

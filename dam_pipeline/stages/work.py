@@ -2,17 +2,22 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import pyarrow as pa
 
+from dam_pipeline.catalogue.active_models import in_use, stems_of
 from dam_pipeline.catalogue.catalogue import Catalogue, open_catalogue
+from dam_pipeline.catalogue.spaces import SpaceRecord, Status
 from dam_pipeline.errors import SourceChanged, SourceUnavailable
-from dam_pipeline.identity import uri_to_path
+from dam_pipeline.events import sinks_of
+from dam_pipeline.identity import WHOLE_UP_TO_BYTES, uri_to_path
 from dam_pipeline.media.decoder import Decoder
 from dam_pipeline.media.probing import Prober
 from dam_pipeline.models import (
@@ -25,15 +30,25 @@ from dam_pipeline.models import (
     open_sentence,
     open_speech,
 )
-from dam_pipeline.records import Json, Location, Look, Media, Probe, StageRow
+from dam_pipeline.records import Json, Location, Look, Media, MediaKind, Probe, StageRow
 from dam_pipeline.settings import Settings
 from dam_pipeline.sources.listing import Listed
-from dam_pipeline.sources.originals import check_remote, is_remote
-from dam_pipeline.stages.scratch import Copies, make_scratch
-from dam_pipeline.stores.derived import DerivedFiles
+from dam_pipeline.sources.originals import (
+    bring_sidecars,
+    check_remote,
+    is_remote,
+    local_name,
+    sidecars_at,
+)
+from dam_pipeline.sources.window import View, Window
+from dam_pipeline.stages.scratch import Copies, Room, make_scratch
+from dam_pipeline.stores.shared_files import open_derived
 from dam_pipeline.stores.vectors import VectorStore, open_vector_store
 
-COPY_FOLDER = "original"  # a copy lies alone there: what is beside it counts as its sidecars
+COPY_FOLDER = "original"
+SIDECARS_FOLDER = "sidecars"
+RANGES_FOLDER = "ranges"
+DECODING = ("poster", "shots", "transcript")  # the stages that read the whole original
 
 
 class Stopped(BaseException):
@@ -43,25 +58,69 @@ class Stopped(BaseException):
 class Toolbox:
     """Everything opened under one home; models, decoder and store are opened at first use."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, resources: ExitStack) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        resources: ExitStack,
+        space: SpaceRecord | None = None,
+    ) -> None:
+        self.asked = settings  # as a person set them
         self.settings = settings
         self.catalogue = catalogue
-        self.derived = DerivedFiles(settings.home)
+        self.derived = open_derived(settings, lambda: self.scratch)
+        self._space = space
+        self._views: dict[str, Toolbox] = {}
+        self.follow_spaces()
         self.tell_progress: Callable[[str, float], None] = lambda _key, _share: None
         self.tell_finished: Callable[[str, str, str], None] = lambda _key, _stage, _state: None
         self._resources = resources
         self._stopping = threading.Event()
-        self.copies = Copies(settings.scratch_bytes, self.check_stopped)
+        room = Room(settings.scratch_bytes, lambda: self.scratch)
+        self.copies = Copies(room, self.check_stopped)
+
+    def follow_spaces(self) -> None:
+        """Take the embedding spaces that are active now; between runs, never within one.
+
+        Models of spaces that are not active any more are let go.
+        """
+        records = self.catalogue.spaces.all()
+        if self._space:
+            records = [one for one in records if one.kind != self._space.kind]
+            records.append(replace(self._space, status=Status.ACTIVE))
+        settings, stems = in_use(self.asked, records), stems_of(records)
+        self.catalogue.states.stems = stems
+        self.derived.stems = stems
+        if settings != self.settings:
+            self.settings = settings
+            for name in ("image_text", "face", "sentence"):
+                self.__dict__.pop(name, None)
+
+    def in_space(self, space: SpaceRecord) -> "Toolbox":
+        """The tools as they would be with another embedding space active: its model, its files."""
+        view = self._views.get(space.name)
+        if view is None:
+            view = Toolbox(self.asked, self.catalogue.viewed({}), self._resources, space)
+            view.derived = copy(self.derived)  # one cache, and one memory of what was written
+            view.__dict__["store"] = self.store
+            self._views[space.name] = view
+        view.follow_spaces()
+        view.tell_progress, view.tell_finished = self.tell_progress, self.tell_finished
+        return view
 
     def stop(self) -> None:
         """Make all threads that work with these tools end soon; the decoder drops its file."""
         self._stopping.set()
+        for view in self._views.values():
+            view.stop()
         if "decoder" in self.__dict__:
             self.decoder.interrupt()
 
     def go_on(self) -> None:
         """Let the next run begin."""
         self._stopping.clear()
+        for view in self._views.values():
+            view.go_on()
 
     def check_stopped(self) -> None:
         """Raise Stopped after `stop`."""
@@ -73,8 +132,17 @@ class Toolbox:
     def open(cls, settings: Settings) -> Iterator[Self]:
         """Open the catalogue now and the rest when asked; closes all at the end."""
         with ExitStack() as resources:
-            catalogue = resources.enter_context(open_catalogue(settings.home))
+            catalogue = resources.enter_context(
+                open_catalogue(settings.home, settings.postgres_url, sinks_of(settings))
+            )
             yield cls(settings, catalogue, resources)
+
+    @cached_property
+    def window(self) -> Window:
+        """Where programs read remote originals by ranges."""
+        window = Window()
+        self._resources.callback(window.close)
+        return window
 
     @cached_property
     def prober(self) -> Prober:
@@ -93,8 +161,10 @@ class Toolbox:
 
     @cached_property
     def store(self) -> VectorStore:
-        """The vector store; raises StoreUnavailable."""
-        return open_vector_store(self.settings)
+        """The vector store."""
+        store = open_vector_store(self.settings)
+        self._resources.callback(store.close)
+        return store
 
     @cached_property
     def image_text(self) -> ImageTextModel:
@@ -150,12 +220,80 @@ class Work:
         folder = self.scratch / COPY_FOLDER
         return self._tools.copies.path(self.media.media_id, _listed(place), folder)
 
+    @contextmanager
+    def opened(self) -> Iterator[str | Path]:
+        """What a decoder is to open: `path`, or a window on a remote recording without room for it.
+
+        Raises as `path`; what goes wrong with the store meanwhile counts as its error.
+        """
+        place = self._place
+        if not is_remote(place.uri) or not self._is_over_limit or not self._is_recording:
+            yield self.path
+            return
+        with self._tools.window.open(_listed(place)) as view:
+            yield view.url
+
+    @contextmanager
+    def ranges(self) -> Iterator[View | None]:
+        """A window on a remote recording, for a part of it; None for what is opened at `path`.
+
+        Shorter ones are not worth it: a probe reads most of them.
+        """
+        place = self._place
+        is_large = place.size_bytes > WHOLE_UP_TO_BYTES or self._is_over_limit
+        is_whole = self.has_copy or not is_large or not self._is_recording
+        if not is_remote(place.uri) or is_whole:
+            yield None
+            return
+        folder = self.scratch / RANGES_FOLDER
+        folder.mkdir(exist_ok=True)
+        try:
+            part = folder / local_name(place.uri)
+            with self._tools.window.open(_listed(place), part) as view:
+                yield view
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @property
+    def listed(self) -> Listed:
+        """The original as it was found; raises SourceUnavailable when it is nowhere."""
+        return _listed(self._place)
+
+    @property
+    def has_copy(self) -> bool:
+        """Whether a copy of the remote original is here."""
+        return self._tools.copies.has(self.media.media_id)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether to read all of a remote original without keeping it: nobody else wants a copy."""
+        if not is_remote(self._place.uri) or self.has_copy:
+            return False
+        return self._is_over_limit or all(stage in self.rows for stage in DECODING)
+
+    def sidecars(self) -> list[Path]:
+        """The files beside the original; of a remote one copies, of large ones only their size."""
+        place = self._place
+        if not is_remote(place.uri):
+            return sidecars_at(uri_to_path(place.uri))
+        folder = self.scratch / SIDECARS_FOLDER
+        folder.mkdir(exist_ok=True)
+        return bring_sidecars(place.uri, folder)
+
+    @property
+    def _is_over_limit(self) -> bool:
+        return self._place.size_bytes > self._tools.settings.scratch_bytes
+
+    @property
+    def _is_recording(self) -> bool:
+        return self.media.kind is not MediaKind.IMAGE
+
     def check_original(self) -> None:
         """Raise SourceUnavailable or SourceChanged when the original is not what was registered."""
         known = self._place
         if is_remote(known.uri):
             # A copy does not change any more, whatever becomes of what it was made from.
-            if not self._tools.copies.has(self.media.media_id):
+            if not self.has_copy:
                 check_remote(_listed(known))
             return
         path = uri_to_path(known.uri)
@@ -180,10 +318,21 @@ class Work:
             )
         return self.location
 
-    @property
-    def folder(self) -> Path:
-        """The media's folder of derived files."""
-        return self._tools.derived.folder(self.media.media_id)
+    def names(self) -> set[str]:
+        """The names of the media's derived files."""
+        return self._tools.derived.names(self.media.media_id)
+
+    def file(self, name: str) -> Path:
+        """A derived file of the media, such as a keyframe, to be read; it may not be there."""
+        return self._tools.derived.path(self.media.media_id, name)
+
+    def take_in(self, name: str, path: Path) -> None:
+        """Move a finished file, or a folder of them, to the media's derived files."""
+        self._tools.derived.take_in(self.media.media_id, name, path)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Delete some of the media's derived files."""
+        self._tools.derived.forget(self.media.media_id, names)
 
     @property
     def scratch(self) -> Path:
@@ -211,7 +360,7 @@ class Work:
 
     def has_rows(self, stage: str) -> bool:
         """Whether an earlier stage is settled and left a table."""
-        return (self.folder / f"{stage}.parquet").exists()
+        return self._tools.derived.has_table(self.media.media_id, stage)
 
     def table(self, stage: str) -> pa.Table:
         """The stored rows of an earlier stage; raises SchemaMismatch."""
