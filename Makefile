@@ -8,7 +8,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 export PYTHON
 
-.PHONY: help setup demo test test-faults dev servers servers-stop lint check docs bench bench-long accuracy lock clean
+.PHONY: help setup demo test test-faults dev servers servers-stop lint check docs bench bench-long bench-servers accuracy lock clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 22
@@ -20,7 +20,7 @@ demo: export DAM_PROFILE := bundled
 demo: setup ## Run the pipeline on a small library of samples, or on your own: make demo MEDIA=/folder
 	@$(BIN)/python -m dam_pipeline.cli.demo $${MEDIA:+--media "$$MEDIA"}
 
-test test-faults bench servers: export WITH_SERVERS := 1
+test test-faults bench bench-servers servers: export WITH_SERVERS := 1
 test: export DAM_PROFILE := bundled
 test: setup ## Run all tests, with real servers; make test ARGS="-k shots" runs some
 	@DAM_TEST_REQUIRE_SERVERS="$$(.ci/servers.sh build)" $(BIN)/pytest $(ARGS)
@@ -51,12 +51,16 @@ check: lint test ## All that must hold before a change lands: lint and test
 docs: setup ## Write the reference pages anew from settings, commands and schemas
 	@$(BIN)/python -m dam_pipeline.cli.reference_pages docs/reference
 
-bench bench-long accuracy: export DAM_PROFILE := bundled
+bench bench-long bench-servers accuracy: export DAM_PROFILE := bundled
 bench: setup ## Measure the speed against bare tools (at most 40 minutes on 2 cores)
 	@$(BIN)/python benchmarks/run.py
 
 bench-long: setup ## Measure what takes longer: faces, search, the graph, a large library
 	@$(BIN)/python benchmarks/run.py --long
+
+bench-servers: setup ## Measure what servers cost: Weaviate, S3, sensor ticks, workers
+	@.ci/servers.sh build >/dev/null
+	@$(BIN)/python benchmarks/run.py --servers
 
 accuracy: setup ## Measure what is right, on generated truth; each script also takes a labelled folder
 	@set -e; for script in benchmarks/accuracy/*.py; do \

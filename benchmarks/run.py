@@ -1,4 +1,4 @@
-"""Runs the benchmarks one after another and prints all figures as a table: `make bench`, `bench-long`.
+"""Runs the benchmarks one after another and prints all figures as a table: `make bench` and the like.
 
 One that fails does not stop the others; the exit status then is 1.
 """
@@ -15,6 +15,7 @@ from results import RESULTS, tell
 HERE = Path(__file__).parent
 SHORT = ("ingest", "speech", "loop", "obvious", "bookkeeping", "memory")
 LONG = ("faces", "search", "graph", "unchanged")
+SERVERS = ("weaviate", "s3", "storage", "tick", "scattered", "workers")
 
 
 def run(question: str) -> bool:
@@ -40,7 +41,10 @@ def main() -> int:
     """Run what was asked for, then tell the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--long", action="store_true", help="those that take longer, instead")
-    failed = [one for one in (LONG if parser.parse_args().long else SHORT) if not run(one)]
+    parser.add_argument("--servers", action="store_true", help="those of servers, instead")
+    asked = parser.parse_args()
+    questions = LONG if asked.long else SERVERS if asked.servers else SHORT
+    failed = [one for one in questions if not run(one)]
     tell_table()
     for question in failed:
         tell(f"bench_{question}.py failed")
