@@ -39,7 +39,7 @@ from dam_pipeline.records import (
     StoredOutcome,
 )
 from dam_pipeline.settings import Settings
-from dam_pipeline.stages.engine import stage_row
+from dam_pipeline.stages.recording import stage_row
 from dam_pipeline.stores.derived import DerivedFiles, content_version
 from dam_pipeline.stores.segments import Segments
 

@@ -22,8 +22,8 @@ from dam_pipeline.catalogue.discovery import discover
 from dam_pipeline.records import Media, MediaKind, Probe, Provenance, StageRow, State, StoredOutcome
 from dam_pipeline.settings import load_settings
 from dam_pipeline.stages import STAGES
-from dam_pipeline.stages.engine import stage_row
 from dam_pipeline.stages.freshness import StageVersion, inputs_of, stage_versions
+from dam_pipeline.stages.recording import stage_row
 from dam_pipeline.stages.work import Toolbox
 from dam_pipeline.stores.derived import content_version
 

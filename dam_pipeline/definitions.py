@@ -1,4 +1,8 @@
-"""The code location: everything that Dagster is shown. Loading it opens no socket and no model."""
+"""The code location: everything that Dagster is shown.
+
+Loading it opens no model and, but for the catalogue that is asked which embedding spaces are active,
+no connection; where the catalogue does not answer, it loads all the same.
+"""
 
 import dagster as dg
 

@@ -1,10 +1,10 @@
 """Dagster brought to what the catalogue says: partitions, materialisations, observations.
 
-Used by `dam rebuild` and `dam doctor`. Only what Dagster does not know is reported, so repeating
-costs a few reads. Nothing here runs a stage.
+Used by `dam rebuild` and `dam doctor`, and after a run was killed. Only what Dagster does not know is
+reported, so repeating costs a few reads. Nothing here runs a stage.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 
@@ -63,12 +63,23 @@ def by_age(catalogue: Catalogue) -> list[Media]:
     return sorted(media, key=age)
 
 
-def unheard_results(instance: dg.DagsterInstance, catalogue: Catalogue) -> list[Unheard]:
+def restore_cut_off(instance: dg.DagsterInstance, tools: Toolbox, run_ids: Sequence[str]) -> None:
+    """Report what runs had recorded, but not told Dagster, when their processes died."""
+    touched = tools.catalogue.states.media_of(run_ids)
+    restore_results(instance, tools, unheard_results(instance, tools.catalogue, touched))
+    for run_id in run_ids:
+        tools.catalogue.beats.give_up(run_id)
+
+
+def unheard_results(
+    instance: dg.DagsterInstance, catalogue: Catalogue, media_ids: Collection[str] | None = None
+) -> list[Unheard]:
     """Results that Dagster has not heard of in their present form, stage by stage.
 
-    Only of keys that are partitions, or will be once `missing_keys` are added.
+    Only of keys that are partitions, or will be once `missing_keys` are added, and of `media_ids`
+    if given.
     """
-    media = by_age(catalogue)
+    media = [one for one in by_age(catalogue) if media_ids is None or one.media_id in media_ids]
     rows = catalogue.states.of([one.media_id for one in media])
     found = []
     for stage in STAGES:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -239,6 +239,14 @@ class Settings(BaseSettings):
     verify_minutes: float = Field(
         240, ge=0, description="Minutes after which it reads no further file; 0: no limit."
     )
+
+    @field_validator("gpu_run_tags")
+    @classmethod
+    def _are_tags(cls, text: str) -> str:
+        """Refuse what no run could be tagged with: a sensor would fail by it at every tick."""
+        if text:
+            TypeAdapter(dict[str, str]).validate_json(text)
+        return text
 
     @classmethod
     def settings_customise_sources(

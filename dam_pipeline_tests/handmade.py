@@ -23,7 +23,7 @@ from dam_pipeline.records import (
     StoredOutcome,
 )
 from dam_pipeline.settings import Settings
-from dam_pipeline.stages.engine import stage_row
+from dam_pipeline.stages.recording import stage_row
 from dam_pipeline.stores.derived import DerivedFiles, content_version
 
 PICTURES = Space("made@1", "image_text", 8, text_floor=0.3, image_floor=0.6, alike_floor=0.9)

@@ -174,6 +174,15 @@ print("through", flush=True)
 )
 
 
+REBUILD = (
+    COMMON
+    + """
+with open_catalogue(home, url) as catalogue:
+    catalogue.states.record([done(number)])
+"""
+)
+
+
 def together(script: str, home: Path, database_url: str) -> list[str]:
     """Run a script in several processes that begin at the same moment; gives what each printed."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
@@ -209,6 +218,19 @@ def test_of_processes_that_claim_at_once_one_gets_each_lease(
     assert sorted(told) == sorted(
         f"{media(one).media_id} {stage}\n" for one in range(60) for stage in ("probe", "shots")
     )
+
+
+def test_a_rebuild_beside_a_run_leaves_the_run_its_leases(
+    tmp_path: Path, database_url: str
+) -> None:
+    mine = done(1)
+    with open_catalogue(tmp_path, database_url) as catalogue:
+        catalogue.states.claim([mine.stage], [mine.media_id], "run", 600)
+        command = [sys.executable, "-c", REBUILD, "1", str(tmp_path), database_url]
+        subprocess.run(command, check=True, timeout=100)
+        assert catalogue.states.running() == {(mine.media_id, mine.stage): "run"}
+        catalogue.states.record([mine], "run")
+        assert catalogue.states.running() == {}
 
 
 def test_processes_that_write_the_same_rows_do_not_wait_for_each_other(

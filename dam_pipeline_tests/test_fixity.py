@@ -110,6 +110,13 @@ def test_rot_is_never_accepted_and_ends_with_the_good_bytes(tools: Toolbox, fold
     assert known_bad(tools.catalogue) == []
 
 
+def test_a_checksum_that_is_lost_is_no_rot(tools: Toolbox) -> None:
+    lost = tools.catalogue.all_media()[0]
+    tools.derived.forget(lost.media_id, ["checksum.json"])
+    assert lost.first_name not in verdicts(tools)
+    assert known_bad(tools.catalogue) == []
+
+
 def test_a_disk_that_is_not_mounted_is_not_a_loss(tools: Toolbox, folder: Path) -> None:
     folder.rename(folder.with_name("elsewhere"))
     found = verdicts(tools)

@@ -21,6 +21,7 @@ from PIL import Image
 
 from dam_pipeline.remote.server import Server
 from dam_pipeline.samples.contents import SampleFile
+from dam_pipeline_tests.faults.originals import photograph
 from dam_pipeline_tests.processed import DAM, Library, dam, processed_library
 from dam_pipeline_tests.test_cli_ui import DOWN_WITHIN_S, Ui
 
@@ -264,9 +265,11 @@ def test_a_path_that_the_server_does_not_have_is_wrong_use(remote: Served) -> No
     assert "There is no /no/such/folder" in " ".join(result.stderr.split())
 
 
-def test_ctrl_c_leaves_the_run_going_and_says_where_it_is(remote: Served) -> None:
-    following = subprocess.Popen([DAM, "ingest", str(remote.incoming)], stderr=subprocess.PIPE)
+def test_ctrl_c_leaves_the_run_going_and_says_where_it_is(remote: Served, tmp_path: Path) -> None:
+    for number in range(4):  # enough to be at work when the signal comes
+        photograph(tmp_path / f"late-{number}.jpg", number)
     before = {run.run_id for run in remote.server.runs()}
+    following = subprocess.Popen([DAM, "ingest", str(tmp_path)], stderr=subprocess.PIPE)
     until = time.monotonic() + 60
     while not (new := _new_runs(remote, before)) and time.monotonic() < until:
         time.sleep(0.1)

@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 from dam_pipeline.catalogue.catalogue import Catalogue, now_iso, open_catalogue
 from dam_pipeline.dagster_home import open_instance
 from dam_pipeline.definitions import build_definitions
-from dam_pipeline.errors import RunBroken
+from dam_pipeline.errors import ConfigurationError, RunBroken
+from dam_pipeline.ops.run_parts import few_runs
 from dam_pipeline.records import StageRow, State
-from dam_pipeline.settings import Settings
+from dam_pipeline.settings import Settings, load_settings
 from dam_pipeline.stages.engine import run_stages
 from dam_pipeline.stages.queues import QUEUE_TAG, queue_tags, stages_without_models
 from dam_pipeline.stages.work import Toolbox
@@ -152,6 +153,22 @@ def test_runs_with_models_go_to_their_queue(settings: Settings) -> None:
     assert queue_tags(split, ["tags"]) == {QUEUE_TAG: "gpu", "node": "big"}
     assert queue_tags(split) == {QUEUE_TAG: "gpu", "node": "big"}
     assert queue_tags(settings) == {}
+
+
+def test_runs_that_a_run_requests_go_to_the_same_queue(settings: Settings) -> None:
+    split = settings.model_copy(update={"gpu_queue": "gpu"})
+    for keys in (["a", "b"], ["a", "c"]):  # lying together, and scattered
+        parts = few_runs(["a", "b", "c"], dict.fromkeys(keys, 1), split)
+        assert [one.tags[QUEUE_TAG] for one in parts] == ["gpu"]
+        plain = few_runs(["a", "b", "c"], dict.fromkeys(keys, 1), split, ["probe"])
+        assert [QUEUE_TAG in one.tags for one in plain] == [False]
+
+
+@pytest.mark.parametrize("tags", ["node=big", '["node"]', '{"node": 1}'])
+def test_tags_that_no_run_can_have_are_refused(monkeypatch: pytest.MonkeyPatch, tags: str) -> None:
+    monkeypatch.setenv("DAM_GPU_RUN_TAGS", tags)
+    with pytest.raises(ConfigurationError, match="gpu_run_tags"):
+        load_settings()
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,11 @@ def status(monkeypatch: pytest.MonkeyPatch, home: Path, **settings: str) -> tupl
 
 
 @pytest.mark.parametrize(
-    "url", ["dam.lan:3000", "ftp://dam.lan", "http://", "http://me:secret@dam.lan:3000"]
+    "url",
+    [
+        *("dam.lan:3000", "ftp://dam.lan", "http://", "http://[::1"),
+        *("http://me:secret@dam.lan:3000", "me:secret@dam.lan:3000", "ftp://me:secret@dam.lan"),
+    ],
 )
 def test_an_address_that_is_none_is_wrong_use(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -14,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from starlette.testclient import TestClient
 
 from dam_pipeline.catalogue.active_models import conflicts
 from dam_pipeline.catalogue.rebuilding import rebuild_catalogue
@@ -23,6 +24,7 @@ from dam_pipeline.dagster_home import open_instance
 from dam_pipeline.errors import ConfigurationError, PromotionRefused, WeightsMissing
 from dam_pipeline.launch import quiet_dagster, run_build, run_promotion
 from dam_pipeline.models import identify
+from dam_pipeline.preview.server import create_app
 from dam_pipeline.records import State
 from dam_pipeline.search.asking import Models
 from dam_pipeline.search.index_rows import index_media
@@ -40,8 +42,9 @@ from dam_pipeline.spaces.comparing import compare
 from dam_pipeline.spaces.decisions import bring_up, decide, decided, undone
 from dam_pipeline.spaces.switching import promote, remove_space, roll_back
 from dam_pipeline.stages import STAGES
-from dam_pipeline.stages.engine import Finished, run_stages, stage_row
+from dam_pipeline.stages.engine import Finished, run_stages
 from dam_pipeline.stages.listing import list_media
+from dam_pipeline.stages.recording import stage_row
 from dam_pipeline.stages.work import Toolbox
 from dam_pipeline_tests.checkpoints import sentence_model_again
 from dam_pipeline_tests.drawings import SCENES, Drawings, add, draw, drawn_library
@@ -216,6 +219,14 @@ def test_a_promotion_computes_nothing_and_leaves_only_what_stands_on_vectors_sta
     assert tagged is not None
     assert tagged.result["space"] == record.name
     assert tools.store.counts()[home_space(tools, "image_text").name] == len(SCENES)
+
+
+def test_a_preview_server_that_runs_follows_a_promotion(tools: Toolbox, drawings: Drawings) -> None:
+    with TestClient(create_app(load_settings()), base_url="http://127.0.0.1:3001") as client:
+        promoted(tools, drawings)
+        told = client.get("/metrics").text
+    assert f'dam_stage_files{{stage="{CLIP}",state="done"}} {len(SCENES)}.0' in told
+    assert f'dam_stage_files{{stage="{CLIP}",state="stale"}}' not in told
 
 
 def test_a_rollback_brings_back_the_space_before_without_computing(

@@ -39,7 +39,7 @@ pytestmark = [
 
 WITHIN_S = 300
 LOST_AFTER_S = 6
-LAST_DIGITS = {"clip_embeddings", "scenes"}
+LAST_DIGITS = {"clip_embeddings", "face_embeddings", "scenes"}
 """Stages whose results depend, in the last digits, on which pictures went through the model together."""
 
 HISTORY = {"stages", "provenance"}

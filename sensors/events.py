@@ -8,6 +8,9 @@ from dam_pipeline.settings import Settings
 from resources.library import LibraryResource
 
 INTERVAL_S = 10
+SEND_S = (
+    60.0  # to each receiver in a tick, which Dagster ends after 300 s; the rest is sent by the next
+)
 MOST_TEXT = 20_000  # characters of a failure: a webhook's receiver refuses very long ones
 
 
@@ -25,7 +28,9 @@ def build_send_events(settings: Settings) -> dg.SensorDefinition:
     )
     def send_events(context: dg.SensorEvaluationContext, library: LibraryResource) -> dg.SkipReason:
         with library.open() as tools:
-            delivery = tools.catalogue.outbox.deliver(lambda name: open_sink(tools.settings, name))
+            delivery = tools.catalogue.outbox.deliver(
+                lambda name: open_sink(tools.settings, name), SEND_S
+            )
         for trouble in delivery.troubles.values():
             context.log.warning(trouble)
         counts = [f"{count} events to {name}" for name, count in delivery.sent.items() if count]

@@ -4,7 +4,7 @@ import dagster as dg
 
 from dam_pipeline.assets.metadata import OWNER
 from dam_pipeline.catalogue.metrics import Metrics, measure
-from dam_pipeline.stages.freshness import stage_versions
+from dam_pipeline.stages.freshness import code_versions
 from resources.library import LibraryResource
 
 MOST_REASONS = 10
@@ -26,9 +26,7 @@ def library_metrics(
     `dam status --metrics`, and for Prometheus at `/metrics` of the preview server.
     """
     with library.open() as tools:
-        versions = stage_versions(tools.settings)
-        names = {name: version.code_version for name, version in versions.items()}
-        metrics = measure(tools.catalogue, names)
+        metrics = measure(tools.catalogue, code_versions(tools.settings))
     return dg.MaterializeResult(metadata=_metadata(metrics))
 
 

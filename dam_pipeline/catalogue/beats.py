@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from dam_pipeline.catalogue.database import one_at_a_time, this_process, upsert
+from dam_pipeline.catalogue.database import is_alive, one_at_a_time, this_process, upsert
 from dam_pipeline.catalogue.tables import BEAT, LEASE
 from dam_pipeline.errors import DamError, RunBroken
 
@@ -48,6 +48,12 @@ class Beats:
         with self._engine.connect() as connection:
             return {row.run_id: row.beats for row in connection.execute(sa.select(BEAT))}
 
+    def cut_off(self) -> list[str]:
+        """Runs whose process on this host died in the middle of them."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(BEAT.c.run_id, BEAT.c.owner)).all()
+        return [row.run_id for row in rows if not is_alive(row.owner)]
+
     def give_up(self, run_id: str) -> None:
         """Take a run's files from it: if its process lives after all, it stops at the next beat."""
         with self._engine.begin() as connection:
@@ -73,7 +79,9 @@ class Beats:
                         stop()
                         return
                     extend()
-                except DamError as error:  # the database is away: it is tried again
+                # The database is away, or busy: it is tried again. Who falls silent here is taken
+                # for dead.
+                except (DamError, sa.exc.SQLAlchemyError) as error:
                     _LOG.warning("%s", error)
 
         self.begin(run_id)
@@ -84,7 +92,10 @@ class Beats:
         finally:
             done.set()
             thread.join()
-            self.end(run_id)
+            try:
+                self.end(run_id)
+            except DamError as error:  # who watches clears it; what ended the run is to be told
+                _LOG.warning("%s", error)
 
 
 def given_up(run_id: str) -> RunBroken:

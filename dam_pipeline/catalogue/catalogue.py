@@ -78,8 +78,11 @@ class Catalogue:
         if values:
             statement = insert_or(self.engine, MEDIA).on_conflict_do_nothing()
             with self.engine.begin() as connection:
-                self.outbox.tell_discovered(connection, added)
-                connection.execute(statement, values)
+                # Of two processes that add the same media at once, one tells of it.
+                new = set(connection.scalars(statement.returning(MEDIA.c.media_id), values))
+                self.outbox.tell_discovered(
+                    connection, {m.media_id: m for m in added if m.media_id in new}.values()
+                )
 
     def media(self, media_ids: Sequence[str]) -> dict[str, Media]:
         """Media by id; unknown ids are left out."""

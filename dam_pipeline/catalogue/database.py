@@ -105,7 +105,7 @@ def is_alive(owner: str) -> bool:
 def _process_start(pid: int) -> str:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the other: it ended between open and read
         return "gone"
     # A zombie has ended all the same: nobody will finish its work.
     return "gone" if fields[0] == "Z" else fields[19]

@@ -4,7 +4,9 @@ An event is written in the transaction that changes what it tells of, so that ne
 the other; it goes when its receiver has acknowledged it. A crash in between sends it once more.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,8 +14,8 @@ import sqlalchemy as sa
 
 from dam_pipeline.catalogue.database import chunks
 from dam_pipeline.catalogue.tables import LOCATION, MEDIA, OUTBOX
-from dam_pipeline.errors import EventsUndelivered
-from dam_pipeline.events import Sink, wanted_by
+from dam_pipeline.errors import ConfigurationError, EventsUndelivered
+from dam_pipeline.events import SINKS, Sink, wanted_by
 from dam_pipeline.events.kinds import (
     AboutMedia,
     Event,
@@ -28,7 +30,6 @@ from dam_pipeline.events.kinds import (
 )
 from dam_pipeline.records import Media, StageRow, State
 
-AT_ONCE = 500
 INDEXED_BY = "search_index"  # the stage after which search finds a file
 
 
@@ -57,6 +58,8 @@ class Outbox:
 
     def tell(self, connection: sa.Connection, told: Iterable[Told]) -> None:
         """Write events in the transaction of `connection`."""
+        if not self._sinks:
+            return
         values = [
             {
                 "sink": sink,
@@ -86,18 +89,15 @@ class Outbox:
             with self._engine.begin() as connection:
                 self.tell(connection, told)
 
-    def tell_discovered(self, connection: sa.Connection, media: Sequence[Media]) -> None:
-        """Tell of those of `media` that the catalogue does not have yet."""
-        if self._sinks and media:
-            known = set(_about(connection, [one.media_id for one in media]))
-            self.tell(
-                connection,
-                [
-                    MediaDiscovered(m.media_id, m.partition_key, m.kind.value, "", m.size_bytes)
-                    for m in media
-                    if m.media_id not in known
-                ],
-            )
+    def tell_discovered(self, connection: sa.Connection, media: Iterable[Media]) -> None:
+        """Tell of media that the catalogue has had since this transaction."""
+        self.tell(
+            connection,
+            (
+                MediaDiscovered(m.media_id, m.partition_key, m.kind.value, "", m.size_bytes)
+                for m in media
+            ),
+        )
 
     def tell_outcomes(self, connection: sa.Connection, rows: Sequence[StageRow]) -> None:
         """Tell which files are indexed and which have failed by these outcomes."""
@@ -114,22 +114,27 @@ class Outbox:
         """Tell of places, present until now, that are about to be marked missing."""
         if not self._sinks:
             return
-        for media_id, uri in _places(connection, uris, missing=False):
-            for about in _about(connection, [media_id]).values():
-                left = sa.select(LOCATION.c.uri).where(
-                    LOCATION.c.media_id == media_id,
-                    LOCATION.c.missing_since.is_(None),
-                    LOCATION.c.uri.not_in(uris),
-                )
-                is_elsewhere = connection.scalar(left.limit(1)) is not None
-                self.tell(connection, [MediaMissing(*_at(about, uri), is_elsewhere)])
+        places = _places(connection, uris, missing=False)
+        ids = [media_id for media_id, _ in places]
+        about, elsewhere = _about(connection, ids), _elsewhere(connection, ids, frozenset(uris))
+        self.tell(
+            connection,
+            [
+                MediaMissing(*_at(about[media_id], uri), media_id in elsewhere)
+                for media_id, uri in places
+                if media_id in about
+            ],
+        )
 
     def tell_returned(self, connection: sa.Connection, uris: Sequence[str]) -> None:
         """Tell of places, missing until now, that are about to be marked present."""
         if self._sinks:
-            for media_id, uri in _places(connection, uris, missing=True):
-                for about in _about(connection, [media_id]).values():
-                    self.tell(connection, [MediaReturned(*_at(about, uri))])
+            places = _places(connection, uris, missing=True)
+            about = _about(connection, [media_id for media_id, _ in places])
+            self.tell(
+                connection,
+                [MediaReturned(*_at(about[one], uri)) for one, uri in places if one in about],
+            )
 
     def tell_superseded(self, connection: sa.Connection, old_id: str, new_id: str) -> None:
         """Tell that the content of one media was replaced by another."""
@@ -137,13 +142,16 @@ class Outbox:
             for about in _about(connection, [old_id]).values():
                 self.tell(connection, [MediaSuperseded(*_at(about, about.uri), new_id)])
 
-    def deliver(self, open_sink: Callable[[str], Sink]) -> Delivery:
-        """Send what waits, sink by sink; one that does not take it does not hold up the others."""
+    def deliver(self, open_sink: Callable[[str], Sink], within_s: float = math.inf) -> Delivery:
+        """Send what waits, sink by sink; one that does not take it does not hold up the others.
+
+        For each sink nothing more is begun after `within_s`; what is left waits on.
+        """
         delivery = Delivery()
         for name in self._sinks:
             try:
-                delivery.sent[name] = self._empty(name, open_sink(name))
-            except EventsUndelivered as error:
+                delivery.sent[name] = self._empty(name, open_sink(name), within_s)
+            except (EventsUndelivered, ConfigurationError) as error:
                 delivery.troubles[name] = str(error)
         return delivery
 
@@ -155,9 +163,9 @@ class Outbox:
         with self._engine.connect() as connection:
             return {sink: Waiting(count, since) for sink, count, since in connection.execute(query)}
 
-    def _empty(self, name: str, sink: Sink) -> int:
-        sent = 0
-        while events := self._oldest(name):
+    def _empty(self, name: str, sink: Sink, within_s: float) -> int:
+        sent, until_s = 0, time.monotonic() + within_s
+        while time.monotonic() < until_s and (events := self._oldest(name)):
             taken = sink.send(events)
             with self._engine.begin() as connection:
                 for piece in chunks(taken):
@@ -173,7 +181,8 @@ class Outbox:
 
     def _oldest(self, name: str) -> list[Event]:
         query = sa.select(OUTBOX.c.event_id, OUTBOX.c.type, OUTBOX.c.waits_since, OUTBOX.c.body)
-        query = query.where(OUTBOX.c.sink == name).order_by(OUTBOX.c.number).limit(AT_ONCE)
+        query = query.where(OUTBOX.c.sink == name).order_by(OUTBOX.c.number)
+        query = query.limit(SINKS[name].at_once)
         with self._engine.connect() as connection:
             return [Event(*row) for row in connection.execute(query)]
 
@@ -204,6 +213,19 @@ def _places(
             LOCATION.c.uri.in_(piece), is_missing if missing else ~is_missing
         )
         found += [(row.media_id, row.uri) for row in connection.execute(query)]
+    return found
+
+
+def _elsewhere(
+    connection: sa.Connection, media_ids: Sequence[str], gone: Collection[str]
+) -> set[str]:
+    """Those of these media that are at some place besides the ones that are gone."""
+    found: set[str] = set()
+    for piece in chunks(sorted(set(media_ids))):
+        query = sa.select(LOCATION.c.media_id, LOCATION.c.uri).where(
+            LOCATION.c.media_id.in_(piece), LOCATION.c.missing_since.is_(None)
+        )
+        found |= {row.media_id for row in connection.execute(query) if row.uri not in gone}
     return found
 
 

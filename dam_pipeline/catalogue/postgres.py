@@ -160,7 +160,7 @@ def _translate(address: sa.URL, context: sa.ExceptionContext) -> None:
         return  # the pool opens another connection
     code = getattr(error, "pgcode", None)
     of_the_server = (dbapi.OperationalError, dbapi.InterfaceError)
-    if isinstance(error, of_the_server) or code in ("25006", "42501"):
+    if isinstance(error, of_the_server) or context.is_disconnect or code in ("25006", "42501"):
         raise _meaning(address, error) from error
 
 

@@ -58,7 +58,7 @@ class StageStates:
         return found
 
     def record(self, rows: Iterable[StageRow], run_id: str = "") -> None:
-        """Write outcomes over what stood there and give up their leases, all or none.
+        """Write outcomes over what stood there and give up this process's leases of them, all or none.
 
         With `run_id`, nothing is written and RunBroken raised when the run holds one of the leases
         no more: it was given up as lost, and another may be at the same files.
@@ -82,6 +82,7 @@ class StageStates:
                 sa.delete(LEASE).where(
                     LEASE.c.media_id == sa.bindparam("m"),
                     LEASE.c.stage == sa.bindparam("s"),
+                    LEASE.c.owner == self._owner,  # a rebuild must not end a run beside it
                 ),
                 [{"m": v["media_id"], "s": self._stem(v["stage"])} for v in values],
             )
@@ -190,6 +191,12 @@ class StageStates:
                 for stem, media_id, *row in connection.execute(query):
                     found[self._stage(stem)][media_id] = " ".join(row)
         return found
+
+    def media_of(self, run_ids: Sequence[str]) -> set[str]:
+        """Ids of the media of which these runs made a present outcome."""
+        query = sa.select(STAGE_STATE.c.media_id).where(STAGE_STATE.c.run_id.in_(run_ids))
+        with self._engine.connect() as connection:
+            return set(connection.scalars(query.distinct()))
 
     def newest(self) -> str:
         """When any state last changed (ISO 8601, UTC), or an empty string."""

@@ -15,7 +15,7 @@ from dam_pipeline.cli.findings import Finding, well, wrong
 from dam_pipeline.cli.output import bar
 from dam_pipeline.records import StageRow, State
 from dam_pipeline.stages import STAGES
-from dam_pipeline.stages.engine import stage_row
+from dam_pipeline.stages.recording import stage_row
 from dam_pipeline.stages.work import Toolbox
 
 if TYPE_CHECKING:

@@ -117,8 +117,12 @@ def _leftovers(home: Path) -> Iterator[Path]:
 
 
 def _lives(path: Path) -> bool:
-    """Whether the process lives that made `<pid>-…` or `.<name>.<pid>-….tmp`."""
+    """Whether the process lives that made a scratch folder or `.<name>.<pid>-….tmp`."""
+    from dam_pipeline.stages import scratch
+
     name = path.name
+    if path.match(scratch.NAMES):
+        return scratch.lives(name)
     pid = (name.split(".")[-2] if name.endswith(".tmp") else name).partition("-")[0]
     if not pid.isdigit():
         return True

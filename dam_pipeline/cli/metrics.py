@@ -5,14 +5,13 @@ from dataclasses import asdict
 from dam_pipeline.catalogue.metrics import Metrics, measure
 from dam_pipeline.cli.output import say, table
 from dam_pipeline.records import Json
-from dam_pipeline.stages.freshness import stage_versions
+from dam_pipeline.stages.freshness import code_versions
 from dam_pipeline.stages.work import Toolbox
 
 
 def metrics_of(tools: Toolbox) -> Metrics:
     """The numbers of an open library."""
-    versions = stage_versions(tools.settings)
-    return measure(tools.catalogue, {name: one.code_version for name, one in versions.items()})
+    return measure(tools.catalogue, code_versions(tools.settings))
 
 
 def to_json(metrics: Metrics) -> dict[str, Json]:

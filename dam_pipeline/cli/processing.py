@@ -26,17 +26,19 @@ def process(
 ) -> list[str]:
     """Run these media through Dagster in this process, then the graph; returns the run ids.
 
-    Dagster is told first of what was `found`. The graph is also brought up to date when there is
-    nothing to run, but a run that was killed has left it behind.
+    Dagster is told first of what was `found`. What a run left that was killed is made up for also
+    when there is nothing to run: results that Dagster has not heard of, a graph that is behind.
     """
     from dam_pipeline.assets.lineage import tell_dagster
     from dam_pipeline.dagster_home import open_instance
     from dam_pipeline.launch import end_lost_runs, quiet_dagster, run_graph, run_media
+    from dam_pipeline.restoring import restore_cut_off
     from resources.library import LibraryResource, close_libraries
 
     is_graph_due = is_behind(settings, catalogue)
+    cut_off = catalogue.beats.cut_off()
     has_news = found and (found.sidecars or found.returned or found.superseded)
-    if not (media or has_news or is_graph_due):
+    if not (media or has_news or is_graph_due or cut_off):
         return []
     quiet_dagster()
     by_key = {one.partition_key: one for one in media}
@@ -45,6 +47,8 @@ def process(
         resources.callback(close_libraries)
         tools = resources.enter_context(LibraryResource(home=str(settings.home)).open())
         end_lost_runs(instance)
+        if cut_off:
+            restore_cut_off(instance, tools, cut_off)
         if found:
             tell_dagster(instance, found)
         run_ids: list[str] = []

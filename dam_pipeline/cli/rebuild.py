@@ -62,7 +62,7 @@ def _catalogue(tools: "Toolbox") -> "Rebuilt":
     from dam_pipeline.catalogue.rebuilding import rebuild_catalogue
     from dam_pipeline.spaces.decisions import bring_up
     from dam_pipeline.stages import STAGES
-    from dam_pipeline.stages.engine import stage_row
+    from dam_pipeline.stages.recording import stage_row
 
     bring_up(tools.settings, tools.catalogue)
     tools.follow_spaces()

@@ -1,7 +1,7 @@
 """`dam space`: embedding spaces side by side, and which of them the library uses."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -18,9 +18,6 @@ from dam_pipeline.cli.space_view import (
 )
 from dam_pipeline.records import Json
 from dam_pipeline.settings import load_settings
-
-if TYPE_CHECKING:
-    pass
 
 DEFAULT_K = 10
 IMAGE_TEXT = "image_text"

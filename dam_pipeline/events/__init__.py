@@ -29,18 +29,24 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A sink's module and class, the setting that turns it on, and the types that it is told."""
+    """A sink's module and class, the setting that turns it on, and the types that it is told.
+
+    `at_once` events are handed to it together: what a slow receiver takes in a minute or two.
+    """
 
     module: str
     cls: str
     setting: str
     types: frozenset[str]
+    at_once: int
 
 
 SINKS = {
-    "nats": _Kind("dam_pipeline.events.nats_stream", "NatsStream", "nats_url", frozenset(KINDS)),
+    "nats": _Kind(
+        "dam_pipeline.events.nats_stream", "NatsStream", "nats_url", frozenset(KINDS), 500
+    ),
     "webhook": _Kind(
-        "dam_pipeline.events.webhook", "Webhook", "webhook_url", frozenset({RunFailed.TYPE})
+        "dam_pipeline.events.webhook", "Webhook", "webhook_url", frozenset({RunFailed.TYPE}), 10
     ),
 }
 

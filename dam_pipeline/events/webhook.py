@@ -14,7 +14,6 @@ from dam_pipeline.events.kinds import CONTENT_TYPE, Event
 from dam_pipeline.settings import Settings
 
 PATIENCE_S = 10
-REFUSED = range(400, 500)
 COME_BACK = (408, 425, 429)  # refusals that a later try may mend
 
 

@@ -65,6 +65,7 @@ def _tell(
     )
     for note in found.notes:
         context.log.warning(note)
+    keys = frozenset(requested.keys)
     answer(
         context,
         {
@@ -74,7 +75,7 @@ def _tell(
             "waiting": len(found.waiting),
             "skipped": asdict(found.skipped),
             "notes": list(found.notes),
-            **_settled([one for one in listings if one.media.partition_key not in requested.keys]),
+            **_settled([one for one in listings if one.media.partition_key not in keys]),
             "keys": list(requested.keys),
             "run_ids": list(requested.run_ids),
         },

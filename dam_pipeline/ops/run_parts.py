@@ -9,6 +9,7 @@ from dam_pipeline.ops.process_files import run_config
 from dam_pipeline.partitions import batches, range_tags, run_ranges
 from dam_pipeline.run_tags import JOB_TAG
 from dam_pipeline.settings import Settings
+from dam_pipeline.stages.queues import queue_tags
 
 CONTIGUOUS, SCATTERED = "ingest", "process_files"
 
@@ -33,17 +34,21 @@ def few_runs(
     """The fewest runs for the keys of `size_bytes`, in the order of `all_keys`; no stages: all."""
     names = list(stages or ())
     limits = settings.batch_files, settings.batch_mb
+    queue = queue_tags(settings, names)
     ranges = run_ranges(all_keys, size_bytes, *limits)
     sets = batches([key for keys in ranges for key in keys], size_bytes, *limits)
     if len(sets) < len(ranges):
         return [
-            RunParts(SCATTERED, tuple(keys), {JOB_TAG: SCATTERED}, run_config(keys, names))
+            RunParts(SCATTERED, tuple(keys), {**queue, JOB_TAG: SCATTERED}, run_config(keys, names))
             for keys in sets
         ]
     selection = frozenset(dg.AssetKey(name) for name in names)
     return [
         RunParts(
-            CONTIGUOUS, tuple(keys), {**range_tags(keys), JOB_TAG: CONTIGUOUS}, selection=selection
+            CONTIGUOUS,
+            tuple(keys),
+            {**queue, **range_tags(keys), JOB_TAG: CONTIGUOUS},
+            selection=selection,
         )
         for keys in ranges
     ]

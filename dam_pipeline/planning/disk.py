@@ -2,7 +2,6 @@
 
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
 
 from dam_pipeline.catalogue.catalogue import Catalogue
 from dam_pipeline.catalogue.measures import Measure, measures
@@ -26,7 +25,7 @@ class Disk:
         by_kind: dict[MediaKind, list[float]] = {kind: [] for kind in MediaKind}
         for one in reversed(measures(catalogue)):
             found = by_kind[one.kind]
-            if len(found) < LOOKED_AT and (size := _size(derived.folder(one.media_id))):
+            if len(found) < LOOKED_AT and (size := _size(derived, one.media_id)):
                 found.append(size / self._amount(one))
         for kind, found in by_kind.items():
             if found:
@@ -52,8 +51,6 @@ class Disk:
         return max(self._costs.footage_s(file), 1.0)
 
 
-def _size(folder: Path) -> int:
-    """Bytes of a media's folder, when it has been through the stages; else 0."""
-    if not (folder / "search_index.json").exists():
-        return 0
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _size(derived: DerivedFiles, media_id: str) -> int:
+    """Bytes of a media's files, when it has been through the stages; else 0."""
+    return derived.size_bytes(media_id) if derived.has(media_id, "search_index.json") else 0

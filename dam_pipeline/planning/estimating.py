@@ -13,7 +13,7 @@ from dam_pipeline.planning.work import FileWork
 from dam_pipeline.records import Json, MediaKind, State
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES
-from dam_pipeline.stages.freshness import stage_versions
+from dam_pipeline.stages.freshness import code_versions
 
 SCORED = 10  # past estimates whose scores are told
 RUN_START_S = 5.0  # queue, process and imports of a run that is launched (docs/adr/0010)
@@ -75,9 +75,8 @@ class Estimator:
     """Estimates from what the catalogue of a library has measured so far."""
 
     def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
-        versions = {name: one.code_version for name, one in stage_versions(settings).items()}
         at_most = len(STAGES) * len(MediaKind) * SAMPLES
-        self.costs = Costs(samples(catalogue, at_most), versions)
+        self.costs = Costs(samples(catalogue, at_most), code_versions(settings))
         self.past = scored_estimates(catalogue, RUNS)
         self._correction = learn(self.past)
 

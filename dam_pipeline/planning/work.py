@@ -14,7 +14,7 @@ from dam_pipeline.stages.freshness import (
     verdicts,
     waits_for,
 )
-from dam_pipeline.stages.lane import PARKED
+from dam_pipeline.stages.recording import PARKED
 from dam_pipeline.stages.work import Toolbox
 
 AT_ONCE = 500  # files whose states are read together

@@ -7,13 +7,13 @@ and named in `Dossier.problems`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dam_pipeline.catalogue.catalogue import Catalogue
+from dam_pipeline.catalogue.metrics import Metrics, measure
 from dam_pipeline.errors import DamError
 from dam_pipeline.records import Json, Location, Media, Probe, StageRow, State, StoredOutcome
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES
-from dam_pipeline.stages.freshness import Verdict, stage_versions, verdicts
-from dam_pipeline.stores.derived import DerivedFiles
+from dam_pipeline.stages.freshness import Verdict, code_versions, stage_versions, verdicts
+from dam_pipeline.stages.work import Toolbox
 from dam_pipeline.tagging.effective import EffectiveTag, effective_tags
 
 TROUBLE = (State.FAILED, State.BLOCKED)
@@ -75,10 +75,14 @@ class Dossier:
 class Library:
     """Reads of one home."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, derived: DerivedFiles) -> None:
-        self._settings = settings
-        self._catalogue = catalogue
-        self._derived = derived
+    def __init__(self, tools: Toolbox) -> None:
+        self._tools = tools
+        self._catalogue = tools.catalogue
+        self._derived = tools.derived
+
+    def metrics(self) -> Metrics:
+        """The library's numbers."""
+        return measure(self._catalogue, code_versions(self._settings()))
 
     def media(self, key: str) -> Media | None:
         """The media of a partition key or media id, exactly as written."""
@@ -118,14 +122,19 @@ class Library:
         """The rows of a media's faces, without vectors; none when they cannot be read."""
         return self._rows(media, "face_embeddings", [])
 
+    def _settings(self) -> Settings:
+        """The settings with the embedding spaces that are active now: another may be since the start."""
+        self._tools.follow_spaces()
+        return self._tools.settings
+
     def _cards(self, media: Sequence[Media], *, with_probe: bool) -> list[Card]:
         ids = [one.media_id for one in media]
         if with_probe:
             self._derived.bring(ids, ["probe"])
+        versions = stage_versions(self._settings())
         places = self._catalogue.locations_of(ids)
         rows = self._catalogue.states.of(ids)
         running = self._catalogue.states.running()
-        versions = stage_versions(self._settings)
         return [
             Card(
                 media=one,
@@ -138,7 +147,7 @@ class Library:
 
     def _tags(self, media: Media, problems: list[str]) -> Sequence[EffectiveTag]:
         try:
-            return effective_tags(self._settings, self._derived, [media])[media.media_id]
+            return effective_tags(self._settings(), self._derived, [media])[media.media_id]
         except DamError as error:
             problems.append(str(error))
             return ()

@@ -16,7 +16,6 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dam_pipeline.catalogue.metrics import measure
 from dam_pipeline.errors import ConfigurationError, DamError
 from dam_pipeline.preview import pages, pictures
 from dam_pipeline.preview.library import Library
@@ -24,7 +23,6 @@ from dam_pipeline.preview.metrics import CONTENT_TYPE_LATEST, exposition
 from dam_pipeline.preview.searching import Finder
 from dam_pipeline.records import Media, State
 from dam_pipeline.settings import Settings
-from dam_pipeline.stages.freshness import stage_versions
 from dam_pipeline.stages.work import Toolbox
 from dam_pipeline.stores.derived import DerivedFiles
 
@@ -48,10 +46,9 @@ def create_app(settings: Settings, host: str = "127.0.0.1") -> Starlette:
         with ExitStack() as resources:
             tools = resources.enter_context(Toolbox.open(settings))
             app.state.settings = settings
-            app.state.library = Library(settings, tools.catalogue, tools.derived)
+            app.state.library = Library(tools)
             app.state.finder = Finder(tools)
             app.state.derived = tools.derived
-            app.state.catalogue = tools.catalogue
             yield
 
     return Starlette(
@@ -166,9 +163,7 @@ def _health(_request: Request) -> Response:
 
 def _metrics(request: Request) -> Response:
     """For Prometheus."""
-    versions = stage_versions(request.app.state.settings)
-    names = {name: version.code_version for name, version in versions.items()}
-    found = measure(request.app.state.catalogue, names)
+    found = request.app.state.library.metrics()
     return Response(exposition(found), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -43,11 +43,14 @@ class Endpoint:
     token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
+        shown = _shown(self.url.rpartition("@")[2])  # before it a login may stand
+        try:
+            parts = urlsplit(self.url)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigurationError(
-                f"DAM_DAGSTER_URL is {_shown(self.url)}. Give the webserver's address, like "
-                "http://host:3000."
+                f"DAM_DAGSTER_URL is {shown}. Give the webserver's address, like http://host:3000."
             )
         if parts.username or parts.password:
             raise ConfigurationError(

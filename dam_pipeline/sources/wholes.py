@@ -4,7 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from dam_pipeline.errors import SourceError
+from dam_pipeline.errors import DamError
 from dam_pipeline.sources.listing import Listed
 from dam_pipeline.sources.originals import whole_sha256
 
@@ -58,8 +58,8 @@ class BackgroundWholes:
                 file = self._queue.get()
             try:
                 found = {file: self._read(file)}
-            except SourceError:
-                found = {}  # the store is away: asked for again at the next look
+            except (DamError, OSError):
+                found = {}  # such as the store being away: asked for again at the next look
             with self._lock:
                 self._asked.discard(file)
                 self._ready |= found

@@ -17,14 +17,15 @@ READ_BYTES = 4 << 20
 def _run(work: Work, _tools: Toolbox) -> Outcome:
     digest = hashlib.sha256()
     read = 0
-    for piece in pieces(work.listed) if work.is_streamed else _local_pieces(work.path):
+    original = work.original
+    for piece in pieces(original.listed) if work.is_streamed else _local_pieces(original.path):
         digest.update(piece)
         read += len(piece)
         work.progress(read / max(work.media.size_bytes, 1))
     if read != work.media.size_bytes:
         raise SourceChanged(
-            f"{work.listed.uri} has {read} bytes, not {work.media.size_bytes}: it changed while it was "
-            "read. It is taken anew at the next look."
+            f"{original.listed.uri} has {read} bytes, not {work.media.size_bytes}: it changed while "
+            "it was read. It is taken anew at the next look."
         )
     return Outcome(State.DONE, result={"sha256": digest.hexdigest(), "size_bytes": read})
 

@@ -18,12 +18,12 @@ from dam_pipeline.records import Location, State
 from dam_pipeline.sources.originals import is_remote, is_there
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.freshness import stage_versions
-from dam_pipeline.stages.lane import Finished, Lane, Tell, stage_row
+from dam_pipeline.stages.lane import Finished, Lane, Tell
 from dam_pipeline.stages.queues import uses_models
 from dam_pipeline.stages.stage import Stage
 from dam_pipeline.stages.work import Stopped, Toolbox, Work
 
-__all__ = ["BatchReport", "Finished", "run_stages", "stage_row"]
+__all__ = ["BatchReport", "Finished", "run_stages"]
 
 SMALL_BATCH = 8  # files handed over where none wait: CLIP is about as fast as with 32
 PATIENCE_S = 2.0  # after which fewer are handed over
@@ -128,10 +128,12 @@ class _Run:
         thread.start()
         try:
             yield _batches(queue, self._tools.settings.group_files)
-        finally:
+        except BaseException:
             self._tools.stop()
             thread.join()
             self._tools.go_on()
+            raise
+        thread.join()  # not told to go on: who was told to stop just now must not begin the next files
 
     def _work_ahead(self, media_ids: list[str], queue: "_Queue") -> None:
         try:

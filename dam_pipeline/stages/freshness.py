@@ -57,6 +57,11 @@ def stage_versions(settings: Settings) -> dict[str, StageVersion]:
     return versions
 
 
+def code_versions(settings: Settings) -> dict[str, str]:
+    """The present code version of every stage."""
+    return {name: one.code_version for name, one in stage_versions(settings).items()}
+
+
 def inputs_of(stage: Stage, media: Media, rows: Mapping[str, StageRow]) -> dict[str, str]:
     """Data versions that the stage would use now; an enrichment that has not settled is empty."""
     if not (stage.inputs or stage.enrichments):

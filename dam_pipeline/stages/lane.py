@@ -10,25 +10,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from dam_pipeline.catalogue.catalogue import now_iso
 from dam_pipeline.errors import DamError, DiskFull, StoreUnavailable
-from dam_pipeline.records import Media, Provenance, StageRow, State, StoredOutcome
+from dam_pipeline.records import Media, StageRow, State, StoredOutcome
 from dam_pipeline.stages.freshness import (
-    SETTLED,
     StageVersion,
-    inputs_of,
     is_fresh,
     needs_only_a_stamp,
     waits_for,
 )
 from dam_pipeline.stages.outcome import Outcome, as_dam_error
+from dam_pipeline.stages.recording import parked, stage_row, stored_outcome
 from dam_pipeline.stages.stage import Stage
 from dam_pipeline.stages.work import Toolbox, Work
-from dam_pipeline.stores.derived import content_version
 
 _LOG = logging.getLogger(__name__)
-
-PARKED = "parked"  # begins the reason of what is not tried again by itself
 
 COMMIT_AFTER_S = 2.0  # what is finished is recorded at least this often
 NOTE_AFTER_S = 0.5  # while a batch is worked on, what is left of it is noted this often
@@ -157,7 +152,7 @@ class Lane:
         elif (died := self._deaths.get((work.media.media_id, stage.name), 0)) >= (
             self._tools.settings.max_attempts
         ):
-            self._keep(work, self._store(stage, work, _parked(died, work), 0.0))
+            self._keep(work, self._store(stage, work, parked(died, work), 0.0))
         else:
             is_stamped = needs_only_a_stamp(stage, work.media, work.rows, version) and self._stamp(
                 stage, work, version
@@ -208,33 +203,8 @@ class Lane:
         return stored
 
     def _stored(self, stage: Stage, work: Work, outcome: Outcome, seconds: float) -> StoredOutcome:
-        model, version = outcome.model, self._versions[stage.name]
-        provenance = Provenance(
-            code_version=version.code_version,
-            settings_hash=version.settings_hash,
-            settings=version.settings,
-            run_id=self._run_id,
-            when=now_iso(),
-            seconds=round(seconds, 4),
-            inputs=inputs_of(stage, work.media, work.rows),
-            model=model.name if model else "",
-            revision=model.revision if model else "",
-            weights_sha256=model.weights_sha256 if model else "",
-            also=outcome.also,
-            original_sha256=_sha256(work, outcome),
-        )
-        return StoredOutcome(
-            media_id=work.media.media_id,
-            stage=stage.name,
-            state=outcome.state,
-            reason=outcome.reason,
-            retryable=outcome.retryable,
-            attempts=_attempts(work.rows.get(stage.name), outcome, version),
-            result=outcome.result,
-            rows=outcome.table.num_rows if outcome.table is not None else 0,
-            data_version=_data_version(outcome),
-            provenance=provenance,
-        )
+        version = self._versions[stage.name]
+        return stored_outcome(stage, work, outcome, version, self._run_id, seconds)
 
     def _stamp(self, stage: Stage, work: Work, version: StageVersion) -> bool:
         """Give an outcome that still holds the new name of the code that would make it.
@@ -255,28 +225,6 @@ class Lane:
         return True
 
 
-def stage_row(stored: StoredOutcome) -> StageRow:
-    """The catalogue's row of an outcome file."""
-    made_by = stored.provenance
-    return StageRow(
-        media_id=stored.media_id,
-        stage=stored.stage,
-        state=stored.state,
-        reason=stored.reason,
-        retryable=stored.retryable,
-        attempts=stored.attempts,
-        code_version=made_by.code_version,
-        model=made_by.model,
-        weights_sha256=made_by.weights_sha256,
-        settings_hash=made_by.settings_hash,
-        data_version=stored.data_version,
-        inputs=made_by.inputs,
-        seconds=made_by.seconds,
-        run_id=made_by.run_id,
-        updated_at=made_by.when,
-    )
-
-
 def _outcomes(stage: Stage, works: list[Work], tools: Toolbox) -> Iterator[tuple[Work, Outcome]]:
     """Each file with its outcome; an error of the whole batch counts for those left over."""
     if not works:
@@ -293,39 +241,3 @@ def _outcomes(stage: Stage, works: list[Work], tools: Toolbox) -> Iterator[tuple
         failure = Outcome.of_error(error)
         for work in left:
             yield work, failure
-
-
-def _parked(deaths: int, work: Work) -> Outcome:
-    """The outcome of a file that is not tried again, because it kills whoever tries."""
-    return Outcome(
-        State.FAILED,
-        f"{PARKED}: {deaths} worker processes died while they were at this file, so it is left "
-        f"alone. Look into it, then `dam retry {work.media.partition_key}`.",
-    )
-
-
-def _attempts(before: StageRow | None, outcome: Outcome, version: StageVersion) -> int:
-    same_try = (
-        before is not None
-        and before.state is not State.DONE
-        and before.code_version == version.code_version
-    )
-    earlier = before.attempts if before and same_try else 0
-    return earlier if outcome.state is State.BLOCKED else earlier + 1
-
-
-def _sha256(work: Work, outcome: Outcome) -> str:
-    """SHA-256 of the original as `checksum` found it, now or before; empty when it did not yet."""
-    if outcome.state is State.BLOCKED:  # nobody keeps it, and to ask may be what is blocked
-        return ""
-    found = outcome.result.get("sha256") or work.sha256
-    return str(found)
-
-
-def _data_version(outcome: Outcome) -> str:
-    if outcome.state not in SETTLED:
-        return ""
-    what: Mapping[str, object] = (
-        outcome.result if outcome.version_of is None else outcome.version_of
-    )
-    return content_version({"state": outcome.state, "result": what}, outcome.table)

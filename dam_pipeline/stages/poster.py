@@ -31,7 +31,7 @@ def _make(work: Work, tools: Toolbox, path: Path) -> tuple[int, int]:
         with Image.open(path) as poster:
             return poster.size
     at_s = probe.duration_s * POSTER_AT
-    with work.opened() as original:
+    with work.original.opened() as original:
         return tools.decoder.poster(original, probe.kind, path, tools.settings.poster_px, at_s)
 
 

@@ -7,9 +7,9 @@ from dam_pipeline.stages.work import Toolbox, Work
 
 
 def _run(work: Work, tools: Toolbox) -> Outcome:
-    sidecars = work.sidecars()
-    with work.ranges() as view:
-        path = view.path if view and view.path else work.path
+    sidecars = work.original.sidecars()
+    with work.original.ranges() as view:
+        path = view.path if view and view.path else work.original.path
         probe = tools.prober.probe(path, work.media.kind, sidecars, view)
     tools.catalogue.set_facts(
         [

@@ -18,6 +18,7 @@ from dam_pipeline.errors import DiskFull
 from dam_pipeline.sources.listing import Listed
 from dam_pipeline.sources.originals import bring, local_name
 
+NAMES = "*-*-*-*"  # of the folders: process, its start, host, chance
 TAKEN = ".taken"
 WAIT_S = 0.5  # between looks whether the run was told to end
 
@@ -32,12 +33,13 @@ def make_scratch(home: Path) -> Path:
 
 
 def _clean(parent: Path) -> None:
-    for folder in parent.glob("*-*-*-*"):
-        if not _lives(folder.name):
+    for folder in parent.glob(NAMES):
+        if not lives(folder.name):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _lives(name: str) -> bool:
+def lives(name: str) -> bool:
+    """Whether the process of a scratch folder lives; one of another host is believed to."""
     pid, start, rest = name.split("-", 2)
     return not pid.isdigit() or is_alive(f"{rest.rpartition('-')[0]}/{pid}/{start}")
 
@@ -56,7 +58,7 @@ class Room:
     def take(self, media_id: str, size_bytes: int) -> bool:
         """Take room for a copy, if there is enough; it may be asked for again."""
         with self._locked() as own:
-            taken = own.parent.glob(f"*-*-*-*/*{TAKEN}*")
+            taken = own.parent.glob(f"{NAMES}/*{TAKEN}*")
             sizes = [int(path.suffix[1:]) for path in taken if path.parent.exists()]
             if sum(sizes) + size_bytes > self.limit_bytes:
                 return False
@@ -94,6 +96,11 @@ class Copies:
         self._changed = threading.Condition()
         self._held: dict[str, Path] = {}  # folders by media id
         self._worked_on: dict[threading.Thread, str] = {}
+
+    @property
+    def limit_bytes(self) -> int:
+        """What all copies may take together: a file over it never gets one."""
+        return self._room.limit_bytes
 
     def has(self, media_id: str) -> bool:
         """Whether a whole copy of the media is here."""

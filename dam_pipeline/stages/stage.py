@@ -68,7 +68,7 @@ def _checked(run_one: RunOne, work: Work, tools: Toolbox, reads_original: bool) 
     tools.derived.check_room()
     if not reads_original:
         return run_one(work, tools)
-    work.check_original()
+    work.original.check()
     outcome = run_one(work, tools)
-    work.check_original()
+    work.original.check()
     return outcome

@@ -23,7 +23,7 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
         return Outcome.empty("speech is switched off (DAM_SPEECH)")
     model = tools.speech
     path = work.scratch / SAMPLES_FILE
-    with work.opened() as original:
+    with work.original.opened() as original:
         track = tools.sound_decoder.audio(original, path)
     if track is None or track.samples == 0:
         return Outcome.empty("the sound has no samples", model=model.ref)

@@ -33,6 +33,6 @@ def look_at(work: Work, tools: Toolbox, shots: tuple[Shot, ...] | None = None) -
         )
         out_dir = work.scratch / PASS_FOLDER
         out_dir.mkdir(exist_ok=True)
-        with work.opened() as original:
+        with work.original.opened() as original:
             work.look = tools.decoder.look(original, probe.kind, out_dir, plan, work.progress)
     return work.look

@@ -15,9 +15,7 @@ import pyarrow as pa
 from dam_pipeline.catalogue.active_models import in_use, stems_of
 from dam_pipeline.catalogue.catalogue import Catalogue, open_catalogue
 from dam_pipeline.catalogue.spaces import SpaceRecord, Status
-from dam_pipeline.errors import SourceChanged, SourceUnavailable
 from dam_pipeline.events import sinks_of
-from dam_pipeline.identity import WHOLE_UP_TO_BYTES, uri_to_path
 from dam_pipeline.media.decoder import Decoder
 from dam_pipeline.media.probing import Prober
 from dam_pipeline.models import (
@@ -30,24 +28,14 @@ from dam_pipeline.models import (
     open_sentence,
     open_speech,
 )
-from dam_pipeline.records import Json, Location, Look, Media, MediaKind, Probe, StageRow
+from dam_pipeline.records import Json, Location, Look, Media, Probe, StageRow
 from dam_pipeline.settings import Settings
-from dam_pipeline.sources.listing import Listed
-from dam_pipeline.sources.originals import (
-    bring_sidecars,
-    check_remote,
-    is_remote,
-    local_name,
-    sidecars_at,
-)
-from dam_pipeline.sources.window import View, Window
+from dam_pipeline.sources.window import Window
+from dam_pipeline.stages.original import Original
 from dam_pipeline.stages.scratch import Copies, Room, make_scratch
 from dam_pipeline.stores.shared_files import open_derived
 from dam_pipeline.stores.vectors import VectorStore, open_vector_store
 
-COPY_FOLDER = "original"
-SIDECARS_FOLDER = "sidecars"
-RANGES_FOLDER = "ranges"
 DECODING = ("poster", "shots", "transcript")  # the stages that read the whole original
 
 
@@ -201,122 +189,21 @@ class Work:
         self, media: Media, location: Location | None, rows: Mapping[str, StageRow], tools: Toolbox
     ) -> None:
         self.media = media
-        self.location = location
+        self.original = Original(
+            media, location, tools.copies, lambda: tools.window, lambda: self.scratch
+        )
         self.rows = dict(rows)
         self.look: Look | None = None
         self._tools = tools
         self._sha256 = ""
 
     @property
-    def path(self) -> Path:
-        """Where the original can be opened: a remote one is brought to the scratch folder first.
-
-        Raises SourceUnavailable when it is nowhere at present or cannot be reached, SourceChanged
-        or UnreadableMedia when it cannot be brought here as it was registered.
-        """
-        place = self._place
-        if not is_remote(place.uri):
-            return uri_to_path(place.uri)
-        folder = self.scratch / COPY_FOLDER
-        return self._tools.copies.path(self.media.media_id, _listed(place), folder)
-
-    @contextmanager
-    def opened(self) -> Iterator[str | Path]:
-        """What a decoder is to open: `path`, or a window on a remote recording without room for it.
-
-        Raises as `path`; what goes wrong with the store meanwhile counts as its error.
-        """
-        place = self._place
-        if not is_remote(place.uri) or not self._is_over_limit or not self._is_recording:
-            yield self.path
-            return
-        with self._tools.window.open(_listed(place)) as view:
-            yield view.url
-
-    @contextmanager
-    def ranges(self) -> Iterator[View | None]:
-        """A window on a remote recording, for a part of it; None for what is opened at `path`.
-
-        Shorter ones are not worth it: a probe reads most of them.
-        """
-        place = self._place
-        is_large = place.size_bytes > WHOLE_UP_TO_BYTES or self._is_over_limit
-        is_whole = self.has_copy or not is_large or not self._is_recording
-        if not is_remote(place.uri) or is_whole:
-            yield None
-            return
-        folder = self.scratch / RANGES_FOLDER
-        folder.mkdir(exist_ok=True)
-        try:
-            part = folder / local_name(place.uri)
-            with self._tools.window.open(_listed(place), part) as view:
-                yield view
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    @property
-    def listed(self) -> Listed:
-        """The original as it was found; raises SourceUnavailable when it is nowhere."""
-        return _listed(self._place)
-
-    @property
-    def has_copy(self) -> bool:
-        """Whether a copy of the remote original is here."""
-        return self._tools.copies.has(self.media.media_id)
-
-    @property
     def is_streamed(self) -> bool:
         """Whether to read all of a remote original without keeping it: nobody else wants a copy."""
-        if not is_remote(self._place.uri) or self.has_copy:
+        original = self.original
+        if not original.is_remote or original.has_copy:
             return False
-        return self._is_over_limit or all(stage in self.rows for stage in DECODING)
-
-    def sidecars(self) -> list[Path]:
-        """The files beside the original; of a remote one copies, of large ones only their size."""
-        place = self._place
-        if not is_remote(place.uri):
-            return sidecars_at(uri_to_path(place.uri))
-        folder = self.scratch / SIDECARS_FOLDER
-        folder.mkdir(exist_ok=True)
-        return bring_sidecars(place.uri, folder)
-
-    @property
-    def _is_over_limit(self) -> bool:
-        return self._place.size_bytes > self._tools.settings.scratch_bytes
-
-    @property
-    def _is_recording(self) -> bool:
-        return self.media.kind is not MediaKind.IMAGE
-
-    def check_original(self) -> None:
-        """Raise SourceUnavailable or SourceChanged when the original is not what was registered."""
-        known = self._place
-        if is_remote(known.uri):
-            # A copy does not change any more, whatever becomes of what it was made from.
-            if not self.has_copy:
-                check_remote(_listed(known))
-            return
-        path = uri_to_path(known.uri)
-        try:
-            found = path.stat()
-        except FileNotFoundError as error:
-            raise SourceUnavailable(
-                f"{path} is gone. Bring it back, or ingest its new place, then `dam retry`."
-            ) from error
-        if (found.st_size, found.st_mtime_ns) != (known.size_bytes, known.mtime_ns):
-            raise SourceChanged(
-                f"{path} changed after it was found. It is taken anew at the next look "
-                "(`dam ingest` does it now)."
-            )
-
-    @property
-    def _place(self) -> Location:
-        if self.location is None:
-            raise SourceUnavailable(
-                f"{self.media.first_name} is at none of its known places. Bring it back or "
-                "`dam ingest` its new place."
-            )
-        return self.location
+        return original.is_over_limit or all(stage in self.rows for stage in DECODING)
 
     def names(self) -> set[str]:
         """The names of the media's derived files."""
@@ -375,7 +262,3 @@ class Work:
         """Delete the scratch files, the copy of a remote original with them."""
         self._tools.copies.drop(self.media.media_id)
         shutil.rmtree(self._tools.scratch / self.media.media_id, ignore_errors=True)
-
-
-def _listed(place: Location) -> Listed:
-    return Listed(place.uri, place.size_bytes, place.mtime_ns)

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
-from dam_pipeline.stores.derived import raise_if_full, replaced
+from dam_pipeline.stores.derived import move_file, raise_if_full, replaced
 from dam_pipeline.stores.objects import Objects, Stored
 
 THREADS = 16  # that ask the store at once
@@ -101,13 +101,8 @@ class Cache:
     def take(self, folder: str, name: str, path: Path, stored: Stored) -> None:
         """Keep a file that was stored just now."""
         place = self._root / folder / name
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            set_mark(path, stored)
-            os.replace(path, place)
-        except OSError as error:
-            raise_if_full(error, place)
-            raise
+        set_mark(path, stored)
+        move_file(path, place)
         with self._lock:
             if folder in self._lists:
                 self._lists[folder][1][name] = stored

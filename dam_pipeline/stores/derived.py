@@ -76,6 +76,11 @@ class DerivedFiles:
         found = (path for path in folder.rglob("*") if path.is_file())
         return {path.relative_to(folder).as_posix() for path in found}
 
+    def size_bytes(self, media_id: str) -> int:
+        """What the files of a media take together."""
+        found = (path for path in self.folder(media_id).rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in found)
+
     def has(self, media_id: str, name: str) -> bool:
         """Whether a media has a file."""
         return self.path(media_id, name).exists()
@@ -98,12 +103,7 @@ class DerivedFiles:
         """Move a finished file, or a folder of them, into a media's folder; raises DiskFull."""
         for below in _names_below(path):
             target = self._target(media_id, f"{name}{below}")
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(f"{path}{below}", target)
-            except OSError as error:
-                raise_if_full(error, target)
-                raise
+            move_file(Path(f"{path}{below}"), target)
 
     def forget(self, media_id: str, names: Iterable[str]) -> None:
         """Delete some files of a media; those that are not there count as deleted."""
@@ -242,6 +242,20 @@ def replaced(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def move_file(source: Path, target: Path) -> None:
+    """Put a file in another's place at once, also from another disk; raises DiskFull."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(source, target)
+    except OSError as error:
+        raise_if_full(error, target)
+        if error.errno != errno.EXDEV:
+            raise
+        with replaced(target) as temporary:
+            shutil.copy2(source, temporary)
+        source.unlink()
 
 
 def raise_if_full(error: OSError, path: Path | str) -> None:

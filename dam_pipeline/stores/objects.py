@@ -62,21 +62,27 @@ class Objects:
 
     def get(self, name: str) -> tuple[bytes, Stored] | None:
         """An object's content and what it is; None when there is none."""
+        from botocore.exceptions import ClientError
+
         with self._told():
             try:
                 reply = client().get_object(Bucket=self._bucket, Key=self._prefix + name)
                 content = reply["Body"].read()
-            except client().exceptions.NoSuchKey:
-                return None
+            except ClientError as error:
+                if _code(error) in _GONE:
+                    return None
+                raise
         return content, Stored(name, len(content), _mark(reply))
 
     def fetch(self, name: str, path: Path) -> bool:
         """Write a large object to a file, several parts at once; False when there is none."""
+        from botocore.exceptions import ClientError
+
         with self._told():
             try:
                 client().head_object(Bucket=self._bucket, Key=self._prefix + name)
                 client().download_file(self._bucket, self._prefix + name, os.fspath(path))
-            except client().exceptions.ClientError as error:
+            except ClientError as error:
                 if _code(error) in _GONE:
                     return False
                 raise
@@ -125,8 +131,10 @@ class Objects:
             )
 
     def _pages(self, start: str, options: dict[str, str]) -> Iterator[Any]:
-        pages = client().get_paginator("list_objects_v2")
-        asked = iter(pages.paginate(Bucket=self._bucket, Prefix=self._prefix + start, **options))
+        where = {"Bucket": self._bucket, "Prefix": self._prefix + start}
+        with self._told("s3:ListBucket"):
+            pages = client().get_paginator("list_objects_v2")
+        asked = iter(pages.paginate(**where, **options))
         while True:
             with self._told("s3:ListBucket"):
                 page = next(asked, None)
@@ -144,7 +152,10 @@ class Objects:
             yield
         except vendor.ClientError as error:
             raise self._refusal(error, right) from error
-        except (vendor.NoCredentialsError, vendor.PartialCredentialsError) as error:
+        except (
+            *(vendor.NoCredentialsError, vendor.PartialCredentialsError),
+            *(vendor.ProfileNotFound, vendor.ConfigParseError),
+        ) as error:
             raise StoreUnavailable(
                 f"{self.address} needs credentials, and there are none ({error}). Set {LOGIN}."
             ) from error

@@ -68,6 +68,10 @@ class SharedFiles(DerivedFiles):
         gone = {name for one, name in self._written.gone if one == media_id}
         return {*self._cache.names(_shard(media_id)), *own} - gone
 
+    def size_bytes(self, media_id: str) -> int:
+        """What the stored files of a media take together, whether they were brought here or not."""
+        return sum(one.size_bytes for one in self._cache.names(_shard(media_id)).values())
+
     def has(self, media_id: str, name: str) -> bool:
         """Whether a media has a file; it is not brought here."""
         return name in self.names(media_id)

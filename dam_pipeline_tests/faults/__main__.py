@@ -35,16 +35,16 @@ class Scenario:
 
 
 SCENARIOS = (
-    Scenario(workers.killed_workers, 50, 4),
+    Scenario(workers.killed_workers, 50, 2),
     Scenario(workers.killed_again_and_again, 10, 3),
     Scenario(workers.two_at_once, 5, 1),
     Scenario(poison.poison_file, 3, 1),
     Scenario(servers.killed_postgres, 5, 1),
     Scenario(servers.killed_weaviate, 5, 1),
     Scenario(servers.killed_s3, 5, 1),
-    Scenario(network.cut_networks, 6, 3),
+    Scenario(network.cut_networks, 6, 1),
     Scenario(network.slow_networks, 3, 1),
-    Scenario(network.no_network, 3, 3),
+    Scenario(network.no_network, 3, 1),
     Scenario(disks.full_home, 5, 1),
     Scenario(disks.full_scratch, 5, 1),
     Scenario(daemons.killed_daemon, 5, 1),

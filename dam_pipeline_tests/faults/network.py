@@ -14,7 +14,7 @@ from dam_pipeline_tests.faults.homes import Home, tail
 from dam_pipeline_tests.faults.servers import new_home
 
 CUT_FOR_S = (0.2, 4.0)
-SLOW_S = 0.05  # added to each piece of data, both ways
+SLOW_S = 0.005  # added to each piece of data, both ways
 REMOTE = ("postgres", "s3", "weaviate")
 
 

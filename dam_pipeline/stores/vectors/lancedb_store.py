@@ -7,7 +7,9 @@ the two steps leaves both sets of rows until the media is put again; an answer h
 """
 
 import fcntl
+import glob
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -227,12 +229,20 @@ class LanceStore:
             return self._names()
 
     def _names(self) -> list[str]:
-        return list(self._db.list_tables(limit=10_000).tables)
+        return [name for name in self._db.list_tables(limit=10_000).tables if self._is_made(name)]
+
+    def _is_made(self, name: str) -> bool:
+        """Whether a table was ever committed; a full disk or a kill leaves folders that were not."""
+        return any(self._folder.glob(f"{glob.escape(name)}.lance/_versions/*.manifest"))
 
     def _table(self, name: str, schema: pa.Schema | None = None) -> Any:
-        """The open table; made with its indexes when `schema` is given and there is none."""
+        """The open table; made with its indexes when `schema` is given and there is none.
+
+        Made only in a writer's turn: what lies there without a commit is nobody's.
+        """
         if name not in self._tables:
             if schema is not None and name not in self._names():
+                shutil.rmtree(self._folder / f"{name}.lance", ignore_errors=True)
                 made = self._db.create_table(name, schema=schema, exist_ok=True)
                 mend_indexes(made)
             self._tables[name] = self._db.open_table(name)

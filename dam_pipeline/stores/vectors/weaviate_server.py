@@ -35,6 +35,7 @@ PATIENCE = {
 }
 READ_PATIENCE, WRITE_PATIENCE = 3, 9  # times the wait for a start
 VENDOR_ERRORS = (WeaviateBaseError, httpx.HTTPError, OSError)
+NEVER = -1  # tries after the first, as the client counts them
 FORBIDDEN = "insufficient permissions"  # in what the server says of single rows, and by gRPC
 UNTENANTED = "status code: 422, with response body: None"  # all it says when asked for a tenant
 NOT_ALLOWED = "does not allow this to the API key. Set DAM_WEAVIATE_API_KEY to one that may write"
@@ -84,6 +85,7 @@ class Server:
             _await_server(self._settings, self._address, time.monotonic() + self._wait_s)
             client = _client(self._settings, self._address, self._wait_s)
             client.connect()
+            _send_writes_once(client)
             self._client = client
         return self._client
 
@@ -98,6 +100,21 @@ class Server:
             self._gone_at = time.monotonic()
             raise
         self._failure = None
+
+
+def _send_writes_once(client: weaviate.WeaviateClient) -> None:
+    """Take away the client's own second tries of a write, for which it has no setting.
+
+    They send the same ids again. What a killed server had stored of them is then left out of its
+    vector index for ever, although the write is acknowledged; our own repetition has new ids.
+    """
+    connection: Any = client._connection
+    send = connection.grpc_batch_objects
+
+    def send_once(request: Any, timeout: float, max_retries: float) -> Any:
+        return send(request, timeout, min(max_retries, NEVER))
+
+    connection.grpc_batch_objects = send_once
 
 
 def _address(settings: Settings) -> SplitResult:
