@@ -1,7 +1,7 @@
 """Running stages from the command line with a progress bar; used by `ingest` and `retry`."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from dam_pipeline.catalogue.catalogue import Catalogue
@@ -14,6 +14,8 @@ from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.work import Toolbox
 
 if TYPE_CHECKING:
+    import dagster as dg
+
     from dam_pipeline.catalogue.discovery import Discovery
 
 
@@ -30,22 +32,16 @@ def process(
     when there is nothing to run: results that Dagster has not heard of, a graph that is behind.
     """
     from dam_pipeline.assets.lineage import tell_dagster
-    from dam_pipeline.dagster_home import open_instance
-    from dam_pipeline.launch import end_lost_runs, quiet_dagster, run_graph, run_media
+    from dam_pipeline.launch import end_lost_runs, run_graph, run_media
     from dam_pipeline.restoring import restore_cut_off
-    from resources.library import LibraryResource, close_libraries
 
     is_graph_due = is_behind(settings, catalogue)
     cut_off = catalogue.beats.cut_off()
     has_news = found and (found.sidecars or found.returned or found.superseded)
     if not (media or has_news or is_graph_due or cut_off):
         return []
-    quiet_dagster()
     by_key = {one.partition_key: one for one in media}
-    with ExitStack() as resources:
-        instance = resources.enter_context(open_instance(settings))
-        resources.callback(close_libraries)
-        tools = resources.enter_context(LibraryResource(home=str(settings.home)).open())
+    with opened(settings) as (tools, instance):
         end_lost_runs(instance)
         if cut_off:
             restore_cut_off(instance, tools, cut_off)
@@ -61,6 +57,20 @@ def process(
         say("linking the library …")
         run_ids.append(run_graph(settings, instance))
     return run_ids
+
+
+@contextmanager
+def opened(settings: Settings) -> "Iterator[tuple[Toolbox, dg.DagsterInstance]]":
+    """The tools and Dagster's instance, as runs in this process use them."""
+    from dam_pipeline.dagster_home import open_instance
+    from dam_pipeline.launch import quiet_dagster
+    from resources.library import LibraryResource, close_libraries
+
+    quiet_dagster()
+    with ExitStack() as resources:
+        instance = resources.enter_context(open_instance(settings))
+        resources.callback(close_libraries)
+        yield resources.enter_context(LibraryResource(home=str(settings.home)).open()), instance
 
 
 def tell_others(tools: Toolbox) -> None:

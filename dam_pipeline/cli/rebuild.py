@@ -1,6 +1,5 @@
 """`dam rebuild`: databases from derived files."""
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from dam_pipeline.cli.options import AsJson
@@ -26,16 +25,9 @@ def run(as_json: AsJson = False) -> int:
 
     Example: dam rebuild
     """
-    from dam_pipeline.dagster_home import open_instance
-    from dam_pipeline.launch import quiet_dagster
-    from resources.library import LibraryResource, close_libraries
+    from dam_pipeline.cli.processing import opened
 
-    settings = load_settings()
-    quiet_dagster()
-    with ExitStack() as resources:
-        instance = resources.enter_context(open_instance(settings))
-        resources.callback(close_libraries)
-        tools = resources.enter_context(LibraryResource(home=str(settings.home)).open())
+    with opened(load_settings()) as (tools, instance):
         rebuilt = _catalogue(tools)
         report = {
             "media": rebuilt.media,

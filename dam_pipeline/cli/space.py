@@ -7,7 +7,7 @@ import typer
 
 from dam_pipeline.cli.options import AsJson
 from dam_pipeline.cli.output import Exit, bar, command, print_json, say, table
-from dam_pipeline.cli.space_runs import follow, opened, run_builds
+from dam_pipeline.cli.space_runs import follow, run_builds
 from dam_pipeline.cli.space_view import (
     about,
     check_not_active,
@@ -185,14 +185,16 @@ def promote(
     Examples: dam space promote clip-vit-b32 · dam space promote clip-vit-b32 --queries pairs.tsv
     """
     from dam_pipeline.catalogue.spaces import Status
-    from dam_pipeline.launch import run_promotion
+    from dam_pipeline.cli.processing import opened
+    from dam_pipeline.launch import end_lost_runs, run_promotion
     from dam_pipeline.spaces.candidates import find_space, named_space
     from dam_pipeline.spaces.comparing import Comparison
     from dam_pipeline.spaces.comparing import compare as weigh
     from dam_pipeline.spaces.decisions import bring_up
 
     lines = lines_of(queries)
-    with opened() as (tools, instance):
+    with opened(load_settings()) as (tools, instance):
+        end_lost_runs(instance)
         if not dry_run:
             bring_up(tools.settings, tools.catalogue)
             tools.follow_spaces()
@@ -232,11 +234,14 @@ def rollback(
     Example: dam space rollback
     """
     from dam_pipeline.assets.spaces import tell_of_switch
+    from dam_pipeline.cli.processing import opened
+    from dam_pipeline.launch import end_lost_runs
     from dam_pipeline.spaces.candidates import previous_space
     from dam_pipeline.spaces.decisions import bring_up
     from dam_pipeline.spaces.switching import roll_back
 
-    with opened() as (tools, instance):
+    with opened(load_settings()) as (tools, instance):
+        end_lost_runs(instance)
         if dry_run:
             record = previous_space(tools, kind)
             say(f"{record.name} would be active again.")

@@ -1,7 +1,6 @@
 """Runs that `dam space` starts in this process, on the instance that the UI shows."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from dam_pipeline.cli.output import Exit, bar, print_json, say
@@ -9,19 +8,19 @@ from dam_pipeline.records import Media, State
 from dam_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
-    import dagster as dg
-
     from dam_pipeline.catalogue.spaces import SpaceRecord
     from dam_pipeline.stages.work import Toolbox
 
 
 def run_builds(tools: "Toolbox", media: Sequence[Media], record: "SpaceRecord") -> list[str]:
     """Build a space for these files through Dagster, with a progress bar; gives the run ids."""
-    from dam_pipeline.launch import run_build
+    from dam_pipeline.cli.processing import opened
+    from dam_pipeline.launch import end_lost_runs, run_build
 
     if not media:
         return []
-    with opened() as (own, instance), bar("building", len(media)) as tell:
+    with opened(tools.asked) as (own, instance), bar("building", len(media)) as tell:
+        end_lost_runs(instance)
         done = 0
 
         def on_finished(key: str, _stage: str, _state: str) -> None:
@@ -32,24 +31,6 @@ def run_builds(tools: "Toolbox", media: Sequence[Media], record: "SpaceRecord") 
         own.in_space(record).tell_finished = on_finished
         by_key = {one.partition_key: one for one in media}
         return list(run_build(tools.asked, instance, by_key, record.name))
-
-
-class opened(ExitStack):  # noqa: N801 (used as a function)
-    """The tools and Dagster's instance, as runs in this process use them."""
-
-    def __enter__(self) -> "tuple[Toolbox, dg.DagsterInstance]":  # type: ignore[override]
-        from dam_pipeline.dagster_home import open_instance
-        from dam_pipeline.launch import end_lost_runs, quiet_dagster
-        from resources.library import LibraryResource, close_libraries
-
-        super().__enter__()
-        quiet_dagster()
-        settings = load_settings()
-        instance = self.enter_context(open_instance(settings))
-        self.callback(close_libraries)
-        tools = self.enter_context(LibraryResource(home=str(settings.home)).open())
-        end_lost_runs(instance)
-        return tools, instance
 
 
 def follow(record: "SpaceRecord", run_id: str | None, later: bool, as_json: bool) -> int:

@@ -1,7 +1,6 @@
-"""Runs the scenarios, prints what came of each as it ends, and writes the table that the docs show."""
+"""Runs the scenarios, tells what came of each as it ends, and writes the table that the docs show."""
 
 import argparse
-import os
 import random
 import subprocess
 import sys
@@ -12,12 +11,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from filelock import FileLock
+
 from dam_pipeline_tests.faults import daemons, disks, network, poison, servers, workers
 from dam_pipeline_tests.faults.ground import Ground, NotPossible, Outcome
 from dam_pipeline_tests.faults.homes import Warm
 from dam_pipeline_tests.faults.originals import make_originals
 
 SEED = 6
+HEAD = "| trouble | times | wrong afterwards | when, commit, moments | |"
+RULE = "| --- | --- | --- | --- | --- |"
+ABOUT = """# Faults
+
+<!-- Written by `make test-faults`. -->
+What was broken on purpose, how often, and what was wrong with the library after one normal run of
+`dam ingest` (or, for the daemon and sensors, after they had gone on): any state, result, row of the index,
+edge of the graph, partition or original that differs from undisturbed work counts. A seed chooses the
+moments, all over the run. CI causes a little of each.
+
+Every process dies by SIGKILL, as from a power cut of that process alone; the machine's own power was never
+cut. Servers come back on their data after 0.2 to 4 s. The library is small (photographs, clips of two
+shots, a sound; speech and faces off), so that trouble falls on every step and not only into models.
+"""
 
 
 @dataclass(frozen=True)
@@ -57,17 +72,17 @@ SCENARIOS = (
 def main(words: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; 1 when anything was wrong."""
     asked = _asked(words)
-    outcomes: list[Outcome] = []
+    is_well = True
     with tempfile.TemporaryDirectory(prefix="dam-faults.") as folder, Warm() as warm:
         for scenario in SCENARIOS:
             if not asked.only or scenario.name in asked.only:
                 times = asked.times or (scenario.sample if asked.sample else scenario.times)
                 ground = make_ground(warm, Path(folder) / scenario.name, scenario, asked.seed)
-                outcomes.append(_run(scenario, ground, times))
-    print(_table(outcomes, asked.seed))
-    if asked.write:
-        Path(asked.write).write_text(_page(outcomes, asked.seed))
-    return int(any(one.wrong for one in outcomes))
+                outcome = _run(scenario, ground, times)
+                is_well = is_well and not outcome.wrong
+                if asked.write:
+                    write_row(Path(asked.write), outcome, asked.seed)
+    return int(not is_well)
 
 
 def make_ground(warm: Warm, folder: Path, scenario: Scenario, seed: int = SEED) -> Ground:
@@ -111,15 +126,19 @@ def _words(outcome: Outcome) -> str:
     return outcome.note or f"{outcome.faults} times, {len(outcome.wrong)} wrong"
 
 
-def _table(outcomes: Sequence[Outcome], seed: int) -> str:
-    rows = [
-        f"| {one.what} | {one.faults} | {len(one.wrong)} | {one.note or '; '.join(one.wrong[:2])} |"
-        for one in outcomes
-    ]
+def write_row(page: Path, outcome: Outcome, seed: int) -> None:
+    """Put an outcome's row into the page, in the place of an older one; the other rows stay."""
+    wrong = outcome.note or "; ".join(outcome.wrong[:2])
     moment = datetime.now(UTC).date().isoformat()
-    about = f"{moment}, commit {_commit()}, seed {seed}, {os.cpu_count()} cores."
-    head = ["| trouble | times | wrong afterwards | |", "| --- | --- | --- | --- |"]
-    return "\n".join([about, "", *head, *rows])
+    row = (
+        f"| {outcome.what} | {outcome.faults} | {len(outcome.wrong)} | {moment}, {_commit()}, "
+        f"seed {seed} | {wrong} |"
+    )
+    with FileLock(page.with_suffix(".lock")):
+        before = page.read_text().splitlines() if page.exists() else []
+        rows = [one for one in before if one.startswith("| ") and not one.startswith(HEAD[:10])]
+        kept = [one for one in rows if not one.startswith(("| ---", f"| {outcome.what} |"))]
+        page.write_text("\n".join([ABOUT, HEAD, RULE, *sorted([*kept, row]), ""]))
 
 
 def _commit() -> str:
@@ -127,23 +146,6 @@ def _commit() -> str:
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     )
     return done.stdout.strip() or "unknown"
-
-
-def _page(outcomes: Sequence[Outcome], seed: int) -> str:
-    return f"""# Faults
-
-<!-- Written by `make test-faults`. -->
-What was broken on purpose, how often, and what was wrong with the library after one normal run of
-`dam ingest` (or, for the daemon and sensors, after they had gone on): any state, result, row of the index,
-edge of the graph, partition or original that differs from undisturbed work counts. A seed chooses the
-moments, all over the run. CI runs a sample of each.
-
-{_table(outcomes, seed)}
-
-Every process dies by SIGKILL, as from a power cut of that process alone; the machine's own power was never
-cut. Servers come back on their data after 0.2 to 4 s. The library is small (photographs, clips of two
-shots, a sound; speech and faces off), so that trouble falls on every step and not only into models.
-"""
 
 
 if __name__ == "__main__":
