@@ -98,7 +98,7 @@ def measure(
             queue=min((by["never"] for by in states.values()), default=0),
             running=len({media for media, _stage in catalogue.states.running()}),
             states=states,
-            costs=_costs(connection),
+            costs=_costs(connection, versions),
             throughput=_throughput(connection, window),
             failures=_failures(connection),
             events=catalogue.outbox.waiting(),
@@ -145,7 +145,7 @@ def _states(
     }
 
 
-def _costs(connection: sa.Connection) -> dict[str, Cost]:
+def _costs(connection: sa.Connection, stages: Iterable[str]) -> dict[str, Cost]:
     query = (
         sa.select(
             STAGE_STATE.c.stage,
@@ -157,10 +157,11 @@ def _costs(connection: sa.Connection) -> dict[str, Cost]:
         .where(_CURRENT, STAGE_STATE.c.state.in_(SETTLED))
         .group_by(STAGE_STATE.c.stage)
     )
-    return {
+    found = {
         stage: Cost(files, float(seconds or 0.0), float(footage_s or 0.0))
         for stage, files, seconds, footage_s in connection.execute(query)
     }
+    return {stage: found[stage] for stage in stages if stage in found}
 
 
 def _throughput(connection: sa.Connection, window: timedelta) -> Throughput:

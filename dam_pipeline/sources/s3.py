@@ -156,6 +156,7 @@ def pieces(file: Listed, start: int, end: int, *, is_hasty: bool = False) -> Ite
                 for piece in reply["Body"].iter_chunks(PIECE_BYTES):
                     yield piece
                     at += len(piece)
+                    losses = 0  # of a long read each loss may be mended
             except (HTTPClientError, IncompleteReadError, ResponseStreamingError):
                 losses += 1
                 if losses >= TRIES:
