@@ -7,6 +7,7 @@ LanceDB and the scan are compared by overlap@10.
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import machine
 import numpy as np
 import pyarrow as pa
 import weaviate
@@ -29,6 +31,8 @@ from dam_pipeline.settings import Settings
 from dam_pipeline.stores.vectors import VectorStore, open_vector_store, vector_rows
 from dam_pipeline.stores.vectors.weaviate_collections import Section
 from dam_pipeline.stores.vectors.weaviate_server import Server
+
+sys.path.insert(0, str(machine.CLONE))  # the tests are not installed
 from dam_pipeline_tests.weaviate_server import running_server
 
 K, HITS = 20, 10
