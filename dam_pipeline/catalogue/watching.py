@@ -26,7 +26,7 @@ from dam_pipeline.sources.scan import Rules
 from dam_pipeline.sources.wholes import BackgroundWholes
 from dam_pipeline.stores.derived import DerivedFiles
 
-# Dagster ends a sensor's tick after 60 s. Half of them are left for registering and the requests.
+# Half of the time that Dagster gives a tick by default is left for registering and the requests.
 LIST_S = 12.0
 READ_S = 15.0
 # A store that does not answer takes 16 s to give up on: with several, no source is begun after this.
