@@ -25,6 +25,7 @@ def main() -> None:
             answer: Any = _status(question["wait"], ended)
         else:
             answer = _fork(question["words"], question["variables"], question["log"])
+            ended.pop(answer, None)  # a number is given out again
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
