@@ -190,7 +190,10 @@ def test_the_requests_of_the_page_work_in_python(served: Served) -> None:
     assert lines[0] == "SUCCESS"
     assert int(lines[1].split()[0]) >= len(served.library.ingest["media"]) - 1
     assert lines[2] == "['SUCCESS']"
-    assert lines[3].count("<State.DONE: 'done'>") == 2
+    # What an earlier request of the page has started may be at one of them again.
+    states = lines[3].count("<State.DONE: 'done'>"), lines[3].count("<State.RUNNING: 'running'>")
+    assert sum(states) == 2
+    assert states[0] >= 1
 
 
 def test_ingest_registers_there_and_tells_what_was_done_before(remote: Served) -> None:
@@ -269,7 +272,12 @@ def test_ctrl_c_leaves_the_run_going_and_says_where_it_is(remote: Served, tmp_pa
     for number in range(4):  # enough to be at work when the signal comes
         photograph(tmp_path / f"late-{number}.jpg", number)
     before = {run.run_id for run in remote.server.runs()}
-    following = subprocess.Popen([DAM, "ingest", str(tmp_path)], stderr=subprocess.PIPE)
+    following = subprocess.Popen(
+        [DAM, "ingest", str(tmp_path)],
+        stderr=subprocess.PIPE,
+        # A shell's background jobs are told to ignore it, and so is what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     until = time.monotonic() + 60
     while not (new := _new_runs(remote, before)) and time.monotonic() < until:
         time.sleep(0.1)
