@@ -1,9 +1,6 @@
 """A Postgres server for tests, from `.ci/postgres.sh`, and an empty database in it for each test."""
 
-import os
-import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +13,6 @@ from dam_pipeline.catalogue.postgres import with_driver
 from dam_pipeline_tests import servers
 
 SCRIPT = Path(__file__).resolve().parents[1] / ".ci" / "postgres.sh"
-GONE_WITHIN_S = 20.0  # until its parent has taken note: a server does not start beside a zombie
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +24,7 @@ class PostgresServer:
 
     def kill(self) -> None:
         """End it at once, as when its machine loses power: all its processes die."""
-        pid = int((self.folder / "pid").read_text().split()[0])
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for one in (pid, *map(int, children)):
-            os.kill(one, signal.SIGKILL)
-        until_s = time.monotonic() + GONE_WITHIN_S
-        while Path(f"/proc/{pid}").exists() and time.monotonic() < until_s:
-            time.sleep(0.05)
+        servers.kill_server(self.folder)
 
     def start(self) -> None:
         """Start it again on its data and its port; returns when it answers."""

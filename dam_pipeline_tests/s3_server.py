@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import uuid
@@ -154,8 +153,7 @@ class CuttingProxy:
 @contextlib.contextmanager
 def killed(server: Server) -> Iterator[None]:
     """Kill -9 a server, and start it again as it was at the end of the block."""
-    pid = (server.folder / "pid").read_text().split()[0]
-    os.kill(int(pid), signal.SIGKILL)
+    servers.kill_server(server.folder)
     try:
         yield
     finally:

@@ -1,10 +1,13 @@
 """Servers of our own for tests, from the scripts in `.ci`."""
 
 import os
+import signal
+import socket
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ REQUIRED = "DAM_TEST_REQUIRE_SERVERS"
 """Variable with the names of the servers that must be there: a test may not be skipped for them."""
 
 NONE = "no server of"
+GONE_WITHIN_S = 20.0  # until its parent has taken note: a server does not start beside a zombie
 
 
 @contextmanager
@@ -40,6 +44,32 @@ def require(name: str) -> None:
     if found.returncode:
         give_up = pytest.fail if name in os.environ.get(REQUIRED, "").split() else pytest.skip
         give_up(f"{NONE} {name}: {found.stderr.strip()}")
+
+
+def kill_server(folder: Path) -> None:
+    """End a server at once, as when its machine loses power: all its processes die."""
+    pid = int((folder / "pid").read_text().split()[0])
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for one in (pid, *map(int, children)):
+        with suppress(ProcessLookupError):  # a child that ended when its parent did
+            os.kill(one, signal.SIGKILL)
+    until_s = time.monotonic() + GONE_WITHIN_S
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < until_s:
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_open(port: int) -> bool:
+    """Whether somebody listens on a loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def missing_servers(reports: list[pytest.TestReport]) -> list[str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -30,7 +29,7 @@ from dam_pipeline.stages.work import Toolbox
 from dam_pipeline_tests.places import Library, aged, write
 from dam_pipeline_tests.processed import Library as Processed
 from dam_pipeline_tests.processed import dam, dam_json
-from dam_pipeline_tests.servers import SCRIPTS
+from dam_pipeline_tests.servers import SCRIPTS, kill_server
 from resources.library import LibraryResource, close_libraries
 from sensors.events import build_tell_failures
 
@@ -143,7 +142,7 @@ def test_events_wait_while_the_server_is_away_and_arrive_when_it_is_back(
     url = start(folder)
     try:
         monkeypatch.setenv("DAM_NATS_URL", url)
-        kill(folder)
+        kill_server(folder)
         watched.settle()
         delivery = deliver(watched.catalogue, load_settings())
         assert "cannot be reached" in delivery.troubles["nats"]
@@ -380,10 +379,3 @@ def start(folder: Path) -> str:
     if done.returncode:
         pytest.skip(f"no server of nats: {done.stderr.strip()}")
     return done.stdout.split()[1]
-
-
-def kill(folder: Path) -> None:
-    pid = int((folder / "pid").read_text().split()[0])
-    os.kill(pid, signal.SIGKILL)
-    while Path(f"/proc/{pid}/cmdline").exists():
-        time.sleep(0.05)

@@ -22,7 +22,7 @@ from dam_pipeline.remote.endpoint import Endpoint
 from dam_pipeline.remote.following import Patience, follow
 from dam_pipeline.remote.server import Server, check_paths
 from dam_pipeline_tests.processed import dam
-from dam_pipeline_tests.test_cli_ui import free_port, is_open
+from dam_pipeline_tests.servers import free_port, is_open
 
 OURS = "from dam_pipeline.definitions import defs"
 UP_WITHIN_S = 120

@@ -35,10 +35,10 @@ def process(
     from dam_pipeline.launch import end_lost_runs, run_graph, run_media
     from dam_pipeline.restoring import restore_cut_off
 
-    is_graph_due = is_behind(settings, catalogue)
+    is_graph_due = bool(media) or is_behind(settings, catalogue)
     cut_off = catalogue.beats.cut_off()
     has_news = found and (found.sidecars or found.returned or found.superseded)
-    if not (media or has_news or is_graph_due or cut_off):
+    if not (is_graph_due or has_news or cut_off):
         return []
     by_key = {one.partition_key: one for one in media}
     with opened(settings) as (tools, instance):
@@ -52,10 +52,9 @@ def process(
             with bar("processing", len(media) * len(stages or STAGES)) as tell:
                 _listen(tools, tell)
                 run_ids = list(run_media(settings, instance, by_key, stages))
-        elif not is_graph_due:
-            return run_ids
-        say("linking the library …")
-        run_ids.append(run_graph(settings, instance))
+        if is_graph_due:
+            say("linking the library …")
+            run_ids.append(run_graph(settings, instance))
     return run_ids
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from dam_pipeline_tests.faults.ground import Ground, Outcome
 from dam_pipeline_tests.faults.homes import Home
 from dam_pipeline_tests.faults.originals import photograph
+from dam_pipeline_tests.servers import free_port, is_open
 
 DAM = Path(sys.executable).with_name("dam")
 UP_WITHIN_S = 120
@@ -73,7 +73,7 @@ class Watched:
 @contextmanager
 def ui(home: Home) -> Iterator["subprocess.Popen[bytes]"]:
     """A `dam ui` that is up."""
-    ports = [_free_port(), _free_port()]
+    ports = [free_port(), free_port()]
     words = ["ui", "--port", str(ports[0]), "--preview-port", str(ports[1]), "--no-browser"]
     with open(home.path.with_suffix(".ui.log"), "ab") as log:
         process = subprocess.Popen(
@@ -84,7 +84,7 @@ def ui(home: Home) -> Iterator["subprocess.Popen[bytes]"]:
             start_new_session=True,
         )
     try:
-        _until(lambda: _answers(ports[0]) or process.poll() is not None, UP_WITHIN_S)
+        _until(lambda: is_open(ports[0]) or process.poll() is not None, UP_WITHIN_S)
         yield process
     finally:
         process.terminate()
@@ -156,18 +156,6 @@ def source_goes_and_returns(ground: Ground, times: int) -> Outcome:
             outcome.add(watched.wait_until_done())
     outcome.wrong += watched.compare()
     return outcome
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _until(is_so: Callable[[], bool], seconds: float) -> None:

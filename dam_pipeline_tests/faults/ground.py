@@ -1,9 +1,7 @@
 """What scenarios share: the folder they work in, chance, servers, and what undisturbed work makes."""
 
-import os
 import random
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dam_pipeline_tests.faults.homes import Home, Warm, tail
-from dam_pipeline_tests.servers import NONE, SCRIPTS
-
-GONE_WITHIN_S = 20.0  # until its parent has taken note: a server does not start beside a zombie
+from dam_pipeline_tests.servers import NONE, SCRIPTS, kill_server
 
 
 class NotPossible(Exception):
@@ -48,13 +44,7 @@ class Server:
 
     def kill(self) -> None:
         """End it with SIGKILL, all its processes."""
-        pid = int((self.folder / "pid").read_text().split()[0])
-        for one in (*_children(pid), pid):
-            with _gone_is_well():
-                os.kill(one, signal.SIGKILL)
-        until = time.monotonic() + GONE_WITHIN_S
-        while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
-            time.sleep(0.02)
+        kill_server(self.folder)
 
     def start_again(self) -> None:
         """Start it on what it held."""
@@ -132,16 +122,3 @@ def _check_cached(name: str) -> None:
     )
     if found.returncode:
         raise NotPossible(f"{NONE} {name}: {found.stderr.strip()}")
-
-
-def _children(pid: int) -> list[int]:
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
-    return [int(one) for one in found.stdout.split()]
-
-
-@contextmanager
-def _gone_is_well() -> Iterator[None]:
-    try:
-        yield
-    except ProcessLookupError:
-        return
