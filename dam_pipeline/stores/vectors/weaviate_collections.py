@@ -27,7 +27,9 @@ from dam_pipeline.records import Space
 
 VECTOR = "vector"  # name of the vector of a row, beside which other models' may come to stand
 STEMS = "stems"
-GENERATION = "generation"  # number of the put that wrote a row, counted for its media
+GENERATION = (
+    "generation"  # number of the put that wrote a row; a later one of its media has a higher one
+)
 SIZE = "size"  # rows of its media that this put wrote
 SLUG_LENGTH = 80
 
