@@ -22,6 +22,9 @@ Each message says what happened (the file, the value) and what to do. Retryable 
     │   ├── SchemaMismatch
     │   ├── SpaceMismatch
     │   └── PromotionRefused
+    ├── PublishError
+    │   ├── PackageInvalid
+    │   └── DeliveryFailed *
     ├── EventsUndelivered *
     ├── RemoteError
     │   └── RemoteUnavailable *
@@ -138,6 +141,24 @@ class RunBroken(DamError):
     """A Dagster run ended for another reason than its files."""
 
     retryable = True
+
+
+class PublishError(DamError):
+    """A package or its delivery gives trouble."""
+
+
+class PackageInvalid(PublishError):
+    """A package is not what its manifest says, or cannot be made."""
+
+
+class DeliveryFailed(PublishError):
+    """A file did not get to its destination; with `is_lasting` another try is of no use."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, is_lasting: bool = False) -> None:
+        super().__init__(message)
+        self.is_lasting = is_lasting
 
 
 class EventsUndelivered(DamError):
