@@ -34,7 +34,7 @@ dev: setup ## Start the UI, daemon and sensors (DAM_HOME, default .dam; DAM_PROF
 	@$(BIN)/dam init
 	@$(BIN)/dam ui
 
-servers: setup ## Start Postgres, S3, Redis, NATS and Weaviate of our own; settings in .servers.env
+servers: setup ## Start Postgres, S3, Redis, NATS, Weaviate, SFTP, FTPS of our own; settings in .servers.env
 	@.ci/servers.sh start
 
 servers-stop: ## Stop these servers and delete all that they hold

@@ -10,10 +10,12 @@
 #
 # Servers for development and tests, on free loopback ports: never for data that anyone wants to
 # keep. Those of Go are built once, with the Go that is here (or GO=/path/to/go), into
-# one cache folder.
+# one cache folder; some of Debian are unpacked there and not installed, because their packages
+# would start a service at every boot.
 #
 # A script sets NAME, PORTS (how many it takes) and READY_WITHIN_S, and either MODULE and VERSION of
-# a Go program or a function `find_server` that sets SERVER. Its functions find `folder`, `ports` and
+# a Go program, or PROGRAM (a path) and PACKAGES (Debian's, which hold it), or a function
+# `find_server` that sets SERVER. Its functions find `folder`, `ports` and
 # `secret` at hand: `launch` (ends in `spawn PROGRAM …`), `answers`, `facts`, and where there is
 # something to do `prepare` (before the first start) and `furnish` (once it first answered).
 # shellcheck shell=bash disable=SC2034,SC2154
@@ -34,7 +36,65 @@ go_program() { # where the built one is, or will be
     SERVER=$CACHE/$NAME-$VERSION-$(uname -s)-$(uname -m)
 }
 
+find_server() { # the system's own, or the unpacked one
+    SERVER=/$PROGRAM
+    [ -x "$SERVER" ] || SERVER=$(unpacked)/$PROGRAM
+    [ -x "$SERVER" ] || fail "The server is not here yet: \`.ci/$NAME.sh build\` fetches it."
+}
+
+unpacked() { # a folder for each release of the system, whose libraries the programs use
+    local begins=$CACHE/$NAME
+    (. /etc/os-release && printf '%s' "$begins-$ID${VERSION_ID:-}-$(uname -m)")
+}
+
+unpack() {
+    local into made
+    into=$(unpacked)
+    [ ! -x "/$PROGRAM" ] && [ ! -x "$into/$PROGRAM" ] || return 0
+    command -v apt-get >/dev/null || fail "There is no /$PROGRAM; install the package that has it."
+    mkdir -p "$CACHE"
+    exec 9>"$CACHE/.lock" && flock 9
+    made=$(mktemp -d "${TMPDIR:-/tmp}/dam-unpacking.XXXXXX")
+    chmod 777 "$made" # apt fetches as a user of its own
+    (cd "$made" && { download || { [ "$(id -u)" = 0 ] && apt-get update -qq && download; }; }) ||
+        fail "${PACKAGES[*]} could not be fetched; is the network there? As root: apt-get update"
+    find "$made" -name '*.deb' -exec dpkg-deb -x {} "$made/tree" \;
+    rm -rf "$into"
+    mv "$made/tree" "$into"
+    rm -rf "$made"
+    exec 9>&-
+}
+
+download() {
+    apt-get download -qq "${PACKAGES[@]}" >/dev/null 2>&1
+}
+
+bring_program() { # root's server runs as nobody, who cannot look into root's cache
+    [ "$SERVER" = "/$PROGRAM" ] || cp -r "$(unpacked)" "$folder/programs"
+}
+
+runner() { # whom a server runs as that does not run as root
+    [ "$(id -u)" = 0 ] && echo nobody || id -un
+}
+
+as_nobody() { # PROGRAM …: in the background; as who calls, but not as root
+    local user=() libraries=()
+    if [ "$(id -u)" = 0 ]; then
+        chown -R nobody "$folder/data"
+        user=(setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups)
+    fi
+    [ ! -d "$folder/programs" ] ||
+        libraries=(env LD_LIBRARY_PATH="$(printf '%s:' "$folder"/programs/{,usr/}lib/*-linux-gnu)")
+    spawn "${user[@]}" "${libraries[@]}" "$@"
+}
+
+program() { # where the program is for the server of this folder
+    SERVER=$folder/programs/$PROGRAM
+    [ -x "$SERVER" ] || SERVER=/$PROGRAM
+}
+
 build() {
+    [ -z "${PACKAGES:-}" ] || unpack
     [ -n "${MODULE:-}" ] || { find_server && return; }
     go_program
     [ ! -x "$SERVER" ] || return 0

@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-NAMES=(postgres s3 redis nats weaviate)
+NAMES=(postgres s3 redis nats weaviate sshd vsftpd)
 FOLDER=.servers
 SETTINGS=.servers.env
 
@@ -62,6 +62,14 @@ END
             "DAM_WEAVIATE_API_KEY=${fact[3]}"
     fi
     if knows nats; then printf '%s\n' "DAM_NATS_URL=${fact[1]}"; fi
+    if knows sshd; then
+        printf '%s\n' "# dam stock login ${fact[1]} --trust-host-key ${fact[3]}" \
+            "DAM_SSH_IDENTITY=${fact[2]}"
+    fi
+    if knows vsftpd; then
+        printf '%s\n' "# dam stock publish PACKAGE --to ${fact[1]}" \
+            "DAM_PASSWORD_127_0_0_1=${fact[2]}" "DAM_TLS_CA_FILE=${fact[3]}"
+    fi
     echo '# These change where a library lies and who works on it. Take away the # of what you want:'
     if knows s3; then echo '#DAM_STORAGE_URL=s3://dam/library'; fi
     if knows weaviate; then echo '#DAM_VECTOR_STORE=weaviate'; fi

@@ -19,6 +19,7 @@ from pydantic_settings import (
 from dam_pipeline.errors import ConfigurationError
 
 SETTINGS_FILE = "dam.toml"
+SidecarNames = Literal["full", "short"]
 CRON = r"^(\S+( \S+){4}|@\w+)?$"
 
 
@@ -214,6 +215,12 @@ class Settings(BaseSettings):
         (), description="Glob patterns of paths below a source that are left out."
     )
 
+    sidecar_names: SidecarNames = Field(
+        "full",
+        description="Names of new XMP sidecars beside originals: `full` IMG_1.NEF.xmp (digiKam, "
+        "darktable), `short` IMG_1.xmp (Lightroom, Bridge). One that is there is used.",
+    )
+
     timezone: str = Field("UTC", description="Time zone of the schedules: Europe/Berlin.")
     nightly: str = Field(
         "",
@@ -227,6 +234,31 @@ class Settings(BaseSettings):
     )
     nightly_order: Literal["newest", "smallest", "oldest-failure"] = Field(
         "newest", description="Which files of a night come first."
+    )
+    publish_timeout_s: float = Field(
+        30.0, gt=0, description="Seconds of silence after which a connection counts as cut."
+    )
+    publish_readback_bytes: int = Field(
+        50_000_000,
+        ge=0,
+        description="Largest delivered file that is read back to compare its hash, where the server "
+        "cannot hash it; of larger ones the size and the end are compared.",
+    )
+    ssh_identity: Path | None = Field(
+        None, description="Private key for SFTP; empty: those of the agent and of ~/.ssh."
+    )
+    ssh_known_hosts: Path | None = Field(
+        None,
+        description="Further file of host keys that are trusted, besides DAM_HOME/known_hosts and "
+        "~/.ssh/known_hosts.",
+    )
+    tls_ca_file: Path | None = Field(
+        None, description="Further certificates by which FTPS servers are trusted, as PEM."
+    )
+    publish: str = Field(
+        "",
+        pattern=CRON,
+        description="When approved stock packages are published, as cron: `0 2 * * *`; empty: never.",
     )
     weekly_verify: str = Field(
         "",

@@ -12,6 +12,12 @@ from filelock import FileLock
 from dam_pipeline.samples.contents import SampleFile
 from dam_pipeline.samples.library import make_library
 from dam_pipeline.settings import Settings, load_settings
+from dam_pipeline_tests.delivery_servers import (
+    DeliveryServer,
+    running_sshd,
+    running_vsftpd,
+    trust,
+)
 from dam_pipeline_tests.postgres_server import PostgresServer, running_postgres
 from dam_pipeline_tests.processed import Library, processed_library
 from dam_pipeline_tests.s3_server import Bucket, Server, ask_as, open_bucket
@@ -134,6 +140,54 @@ def nats_server() -> Iterator[str]:
     """The address of a NATS of our own, with JetStream; tests that ask are skipped without one."""
     with running_server("nats") as (_folder, url):
         yield url
+
+
+@pytest.fixture(scope="session")
+def sshd() -> Iterator[DeliveryServer]:
+    """An SSH server of our own; tests that ask for it are skipped where none can be had."""
+    with running_sshd() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def vsftpd() -> Iterator[DeliveryServer]:
+    """An FTP server of our own that demands TLS; tests that ask for it are skipped without one."""
+    with running_vsftpd() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def plain_vsftpd() -> Iterator[DeliveryServer]:
+    """An FTP server of our own without TLS; tests that ask for it are skipped without one."""
+    with running_vsftpd(is_plain=True) as server:
+        yield server
+
+
+@pytest.fixture
+def sftp_server(
+    sshd: DeliveryServer, dam_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> DeliveryServer:
+    """The SSH server, with its host key trusted in `dam_home` and the login in the environment."""
+    trust(sshd, dam_home)
+    return _log_in(sshd, monkeypatch)
+
+
+@pytest.fixture
+def ftps_server(vsftpd: DeliveryServer, monkeypatch: pytest.MonkeyPatch) -> DeliveryServer:
+    """The FTP server that demands TLS, with its login and certificate in the environment."""
+    return _log_in(vsftpd, monkeypatch)
+
+
+@pytest.fixture
+def ftp_server(plain_vsftpd: DeliveryServer, monkeypatch: pytest.MonkeyPatch) -> DeliveryServer:
+    """The FTP server without TLS, with its login in the environment."""
+    return _log_in(plain_vsftpd, monkeypatch)
+
+
+def _log_in(server: DeliveryServer, monkeypatch: pytest.MonkeyPatch) -> DeliveryServer:
+    for name, value in server.variables.items():
+        monkeypatch.setenv(name, value)
+    return server
 
 
 @pytest.fixture(scope="session")

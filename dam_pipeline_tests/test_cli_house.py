@@ -22,6 +22,13 @@ def test_every_command_of_the_design_is_there() -> None:
         "tag": ("add", "remove", "list", "vocabulary", "calibrate"),
         "events": ("waiting", "send", "schema"),
         "space": ("list", "build", "compare", "promote", "rollback", "remove"),
+        "stock": (
+            *("export", "import"),
+            *("edit", "show"),
+            *("publish", "approve"),
+            *(f"deliveries {name}" for name in ("list", "accept", "reject", "withdraw", "import")),
+            *("shortlist add", "shortlist remove", "shortlist list"),
+        ),
     }
     expected = {f"dam {name}" for name in COMMANDS}
     expected |= {f"dam {group} {name}" for group in GROUPS for name in groups[group]}

@@ -13,25 +13,32 @@ from dam_pipeline.records import MediaKind
 Confidence = Literal["A", "B", "C"]
 """A: the agency's own page; B: several sources that do not depend on each other; C: one other."""
 
+Scheme = Literal["sftp", "ftps", "ftp", "s3", "file"]
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a part of a specification comes from."""
+    """Where a part of a specification comes from.
 
-    what: str
+    `what` names fields of `Agency` that it tells of; `where` is an address, or words.
+    """
+
+    what: tuple[str, ...]
     where: str
     read_on: str  # ISO 8601 date
     confidence: Confidence
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TextRules:
     """How long a title or a description may be, and what may not stand in it.
 
-    `forbidden` holds single characters.
+    `forbidden` holds single characters. `is_unique`: no two items may have the same.
     """
 
     is_required: bool = False
+    is_unique: bool = False
     min_length: int = 0
     max_length: int = 0
     advised_min: int = 0
@@ -81,7 +88,8 @@ class FileNameRules:
 class Transcode:
     """What a master is made into where the agency does not take it as it is.
 
-    `codec` is ffmpeg's name of the encoder, `options` its further arguments in order.
+    `codec` is ffmpeg's name of the encoder, `options` its further arguments in order. Of photographs
+    only the suffix counts: they become sRGB, as JPEG of quality 95.
     """
 
     suffix: str
@@ -118,11 +126,14 @@ class MediaRules:
 class Column:
     """One column of the table: its heading word for word, and what stands in it.
 
-    `value` is one of `agencies.tables.VALUES`, or empty for a column that is left empty.
+    `value` is one of `agencies.columns.VALUES`; without it every row has the `text`. In XML the
+    heading is an element, and each entry of a list an element `entry` in it, if that is named.
     """
 
     heading: str
     value: str = ""
+    text: str = ""
+    entry: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +141,8 @@ class TableRules:
     """The table (CSV or XML) that goes with the files.
 
     With `needs_template` the headings are not known for sure: the user's own download is asked for,
-    and `columns` then only says what headings are known to mean.
+    and `columns` then only says what headings are known to mean. `too_long` says what becomes of a
+    table over `max_rows` or `max_bytes`: several files, or none. `date_format` is `strftime`'s.
     """
 
     format: Literal["csv", "xml"] = "csv"
@@ -138,11 +150,16 @@ class TableRules:
     columns: tuple[Column, ...] = ()
     encoding: str = "utf-8"
     delimiter: str = ","
+    quoting: Literal["minimal", "all"] = "minimal"
+    line_end: Literal["crlf", "lf"] = "crlf"
     keyword_separator: str = ","
+    list_separator: str = ","  # between categories, between releases
+    date_format: str = "%Y-%m-%d"
     yes: str = "Yes"
     no: str = "No"
     max_rows: int = 0
     max_bytes: int = 0
+    too_long: Literal["split", "refuse"] = "split"
     needs_template: bool = False
     template_help: str = ""  # where the user finds it
     root: str = ""  # of XML: the outer element, and the one an item
@@ -151,22 +168,27 @@ class TableRules:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRules:
-    """When releases are needed, and where their files go; `folder` is relative to the upload folder."""
+    """When releases are needed, and where their files go; `folder` is relative to the upload folder.
+
+    With `kept` the agency does not want the files, only to be told that there are some.
+    """
 
     needs_model_release: bool = True  # recognisable people in commercial use
     folder: str = ""
-    goes_by: Literal["upload", "portal"] = "portal"
+    goes_by: Literal["upload", "portal", "kept"] = "portal"
 
 
 @dataclass(frozen=True, slots=True)
 class EditorialRules:
     """Whether editorial use is taken, and how its title or description has to begin.
 
-    `caption` is a template with {city}, {region}, {country}, {date}, {CITY}, {COUNTRY} and {text};
-    `date_format` is `strftime`'s.
+    `kinds` are those that it is taken of, empty: all. `caption` is a template with {city}, {region},
+    {country}, {date}, the same in capitals ({CITY}, …) and {text}; `date_format` is `strftime`'s.
     """
 
     is_accepted: bool = True
+    kinds: tuple[MediaKind, ...] = ()
+    allows_people: bool = True
     field: Literal["title", "description"] = "description"
     caption: str = ""
     date_format: str = "%B %d, %Y"
@@ -174,15 +196,16 @@ class EditorialRules:
 
 @dataclass(frozen=True, slots=True)
 class TransportRules:
-    """How files get to the agency. `schemes` in order of preference: sftp, ftps, ftp, s3, file.
+    """How files get to the agency. `schemes` are in order of preference.
 
-    `host` is what the agency says, empty where it depends on the account; `folders` by kind of media.
+    Without any a person uploads them in the portal. `host` is what the agency says, empty where it
+    depends on the account; `folders` by kind of media.
     """
 
-    schemes: tuple[str, ...] = ()
+    schemes: tuple[Scheme, ...] = ()
     host: str = ""
     port: int = 0
-    folders: Mapping[str, str] = field(default_factory=dict)
+    folders: Mapping[MediaKind, str] = field(default_factory=dict)
     login_help: str = ""
 
 

@@ -100,6 +100,13 @@ class Catalogue:
             m.partition_key: m for m in self._select_media(MEDIA.c.partition_key, partition_keys)
         }
 
+    def of_assets(self, asset_ids: Sequence[str]) -> dict[str, Media]:
+        """The media that each asset is now, by asset id; unknown ids are left out."""
+        found = self._select_media(MEDIA.c.asset_id, asset_ids)
+        # Of two, which a restored file makes, the same one every time.
+        present = (one for one in found if one.superseded_by is None)
+        return {one.asset_id: one for one in sorted(present, key=lambda one: one.partition_key)}
+
     def all_media(self, *, superseded: bool = False) -> list[Media]:
         """All media in the order of their keys, superseded ones only when asked for."""
         query = sa.select(MEDIA).order_by(MEDIA.c.partition_key)

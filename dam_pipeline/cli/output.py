@@ -10,7 +10,15 @@ from functools import wraps
 from typing import ParamSpec
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from dam_pipeline.errors import ConfigurationError, DamError
@@ -79,6 +87,27 @@ def bar(text: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
     with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
         task = progress.add_task(text, total=total, note="")
         yield lambda completed, note: progress.update(task, completed=completed, note=note)
+
+
+@contextmanager
+def transfer_bar(text: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar by bytes on standard error; the function sets how many of how many there are, and a note.
+
+    Nothing is drawn when standard error is not a terminal.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
+        task = progress.add_task(text, total=None, note="")
+        yield lambda done, total, note: progress.update(
+            task, completed=done, total=total, note=note
+        )
 
 
 def command(function: Callable[P, int | None]) -> Callable[P, None]:

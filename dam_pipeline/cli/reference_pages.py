@@ -1,4 +1,4 @@
-"""The generated reference pages: settings, commands and tables, as Markdown.
+"""The generated reference pages: settings, commands, tables and agencies, as Markdown.
 
 `make docs` writes them; a test compares what is committed with what this gives. How a page reads is
 decided here, what it says by the settings, commands and schemas themselves.
@@ -14,6 +14,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from dam_pipeline import schemas
+from dam_pipeline.agencies.agency import Agency
+from dam_pipeline.agencies.columns import VALUES
+from dam_pipeline.agencies.listing import rules_of
+from dam_pipeline.agencies.loading import shipped_agencies
 from dam_pipeline.catalogue.tables import METADATA
 from dam_pipeline.cli.reference import CommandHelp, commands
 from dam_pipeline.errors import ConfigurationError
@@ -104,10 +108,40 @@ def tables_page() -> str:
     )
 
 
+def agencies_page() -> str:
+    """Every agency that ships: its rules, the steps of a person, notes, and where they come from."""
+    known = shipped_agencies()
+    overview = [
+        (
+            f"[`{one.id}`](#{one.id})",
+            one.name,
+            ", ".join(one.transport.schemes) or "portal only",
+            ("template needed" if one.table.needs_template else one.table.format)
+            if one.table
+            else "none",
+            one.confidence,
+            one.verified_on,
+        )
+        for one in known
+    ]
+    return _page(
+        "Agencies",
+        "What ships, as data: `dam_pipeline/agencies/specifications/<id>.toml`. **Nothing was checked "
+        "against a live agency.** Confidence is that of the weakest source: A the agency's own page, "
+        "B several others that agree, C one other; a rule without a source is a cautious default. [Add an agency](../how-to/add-an-agency.md) tells "
+        "how to correct one or add your own; `dam stock agencies` shows what your library uses.",
+        _table(("agency", "name", "transport", "table", "sure", "read on"), overview),
+        "## What may stand in a column",
+        _table(("value", "meaning"), [(f"`{name}`", text) for name, text in VALUES.items()]),
+        *(part for one in known for part in _agency(one)),
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "tables.md": tables_page,
+    "agencies.md": agencies_page,
 }
 """What makes a page, by the page's file name."""
 
@@ -124,6 +158,27 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit("Usage: python -m dam_pipeline.cli.reference_pages FOLDER")
     write_pages(Path(sys.argv[1]))
+
+
+def _agency(agency: Agency) -> Iterator[str]:
+    yield f"## {agency.id}"
+    yield f"{agency.name}, version {agency.version}."
+    yield _table(("rule", ""), [(f"`{name}`", f"`{text}`") for name, text in rules_of(agency)])
+    yield "What a person does in the portal:\n\n" + "\n".join(
+        f"{n}. {step}" for n, step in enumerate(agency.human_steps, start=1)
+    )
+    yield "Notes:\n\n" + "\n".join(f"- {note}" for note in agency.notes)
+    rows = [
+        (
+            one.confidence,
+            ", ".join(f"`{name}`" for name in one.what),
+            one.where,
+            one.read_on,
+            one.note,
+        )
+        for one in agency.sources
+    ]
+    yield _table(("sure", "of", "source", "read on", ""), rows)
 
 
 def _variable(name: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dam_pipeline.cli.delivery_view import told
 from dam_pipeline.cli.options import AsJson, MediaRef
 from dam_pipeline.cli.output import OUT, Exit, command, print_json, say, table
 from dam_pipeline.cli.wording import clock, place, span
@@ -64,6 +65,7 @@ def dossier(tools: "Toolbox", listing: "Listing", *, vectors: bool = False) -> d
     """The documented shape of `show --json`."""
     from dam_pipeline.catalogue.fixity import fixity_of
     from dam_pipeline.stages import STAGES
+    from dam_pipeline.stock.deliveries import Deliveries
     from dam_pipeline.tagging.effective import effective_tags
 
     derived, media_id = tools.derived, listing.media.media_id
@@ -87,6 +89,9 @@ def dossier(tools: "Toolbox", listing: "Listing", *, vectors: bool = False) -> d
         document["sha256"] = sha256
     found = fixity_of(tools.catalogue, [media_id])[media_id]
     document["fixity"] = [one.to_json() for one in found]
+    asset_id = listing.media.asset_id
+    went = Deliveries(tools.settings).of_assets([asset_id])[asset_id]
+    document["deliveries"] = [one.to_json() for one in went]
     return document
 
 
@@ -121,6 +126,10 @@ def _print(listing: "Listing", document: Mapping[str, Json]) -> None:
     for one in document["fixity"]:
         why = f": {one['reason']}" if one["reason"] else ""
         _line(f"  verified {one['checked_at'][:10]} {one['verdict']}{why}  {place(one['uri'])}")
+    for one in document["deliveries"]:
+        why = f": {one['reason']}" if one["reason"] else ""
+        where = one["remote"] or one["destination"]
+        _line(f"  {one['agency']} {one['when'][:10]} {told(one['state'])}{why}  {where}")
     _line("")
     made_by = document["provenance"]
     table(

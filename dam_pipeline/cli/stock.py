@@ -7,8 +7,12 @@ import importlib
 
 import typer
 
-COMMANDS: tuple[str, ...] = ()
-GROUPS: tuple[str, ...] = ()
+COMMANDS: tuple[str, ...] = ("edit", "show", "check", "publish", "approve", "export", "import")
+GROUPS: tuple[str, ...] = (
+    "shortlist",
+    "deliveries",
+    "agencies",
+)
 
 app = typer.Typer(
     help="Stock: choose, describe, check, package and publish media for agencies.",

@@ -36,6 +36,7 @@ from dam_pipeline.media.protocol import (
     Done,
     Failed,
     LookRequest,
+    PhotoRequest,
     PosterRequest,
     Progress,
     Request,
@@ -130,6 +131,20 @@ class Decoder:
         request = PosterRequest(
             _absolute(path), kind, _absolute(out_file), px, at_s, self._settings.max_megapixels
         )
+        result = self._ask(request, None)
+        if not isinstance(result, tuple):
+            raise UnreadableMedia(f"{_name(path)}: the decoder gave no picture.")
+        return result
+
+    def photo(
+        self, path: str | Path, out_file: Path, width: int = 0, height: int = 0
+    ) -> tuple[int, int]:
+        """Write a whole photograph as an upright JPEG in sRGB; returns its width and height.
+
+        Raises as `look`, and UnreadableMedia where only a part of it can be read.
+        """
+        limit = self._settings.max_megapixels
+        request = PhotoRequest(_absolute(path), _absolute(out_file), width, height, limit)
         result = self._ask(request, None)
         if not isinstance(result, tuple):
             raise UnreadableMedia(f"{_name(path)}: the decoder gave no picture.")

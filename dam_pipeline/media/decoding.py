@@ -9,8 +9,16 @@ import cv2
 from dam_pipeline.errors import UnsupportedMedia
 from dam_pipeline.media.access import is_window, readable_size
 from dam_pipeline.media.photo import look_at_photo
+from dam_pipeline.media.photo_encoding import encode_photo
 from dam_pipeline.media.posters import make_poster
-from dam_pipeline.media.protocol import AudioRequest, LookRequest, PosterRequest, Request, Result
+from dam_pipeline.media.protocol import (
+    AudioRequest,
+    LookRequest,
+    PhotoRequest,
+    PosterRequest,
+    Request,
+    Result,
+)
 from dam_pipeline.media.sound import read_audio
 from dam_pipeline.media.video import look_at_video
 from dam_pipeline.records import MediaKind
@@ -26,6 +34,8 @@ def answer(request: Request, progress: Callable[[float], None]) -> Result:
     match request:
         case AudioRequest():
             return read_audio(request.path, Path(request.out_file), progress)
+        case PhotoRequest():
+            return encode_photo(request)
         case PosterRequest():
             return make_poster(request, progress)
         case LookRequest(kind=MediaKind.IMAGE):

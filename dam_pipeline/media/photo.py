@@ -57,12 +57,12 @@ def look_at_photo(path: str, out_dir: Path, plan: LookPlan) -> Look:
 def read_photo(path: str, px: int, max_megapixels: float) -> Photo:
     """The photograph, at most `px` on its long side; raises UnreadableMedia, UnsupportedMedia."""
     is_raw = suffix_of(os.path.basename(path)) in RAW
-    with _errors():
+    with photo_errors():
         return (read_raw if is_raw else read_raster)(path, px, max_megapixels)
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
+def photo_errors() -> Iterator[None]:
     """Turn what the libraries raise on bad files into our errors."""
     try:
         with warnings.catch_warnings():

@@ -44,7 +44,18 @@ class AudioRequest:
     out_file: str
 
 
-Request = LookRequest | PosterRequest | AudioRequest
+@dataclass(frozen=True, slots=True)
+class PhotoRequest:
+    """Ask for a photograph as a JPEG in full size, or in the one given (0: as it is)."""
+
+    path: str
+    out_file: str
+    width: int
+    height: int
+    max_megapixels: float
+
+
+Request = LookRequest | PosterRequest | AudioRequest | PhotoRequest
 Result = Look | tuple[int, int] | AudioTrack | None
 
 
@@ -65,7 +76,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The request's result: a Look, a poster's (width, height), an AudioTrack or None."""
+    """The request's result: a Look, a picture's (width, height), an AudioTrack or None."""
 
     result: Result
 
@@ -88,6 +99,8 @@ def decode_request(line: bytes) -> Request:
     op = document.pop("op")
     if op == AudioRequest.__name__:
         return AudioRequest(**document)
+    if op == PhotoRequest.__name__:
+        return PhotoRequest(**document)
     document["kind"] = MediaKind(document["kind"])
     if op == PosterRequest.__name__:
         return PosterRequest(**document)

@@ -33,7 +33,7 @@ class PackagedItem:
     """One deliverable: `file` is its path in the package, `folder` where it goes over there.
 
     `lineage` has by stage which model, weights and code made what the item is described by;
-    `said_by` who says what stands in each field.
+    `said_by` who says what stands in each field. `recipe` is a hash of all that the file is made from.
     """
 
     media_id: str
@@ -57,6 +57,7 @@ class PackagedItem:
     fixes: tuple[Mapping[str, Json], ...] = ()
     said_by: Mapping[str, str] = field(default_factory=dict)
     lineage: Mapping[str, Json] = field(default_factory=dict)
+    recipe: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, Protocol, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.settings import Settings
@@ -46,6 +46,17 @@ class Destination:
         if self.scheme == "file":
             return self.folder
         return f"{self.scheme}://{self.host}{f':{self.port}' if self.port else ''}{self.folder}"
+
+    @property
+    def url(self) -> str:
+        """The address with the user, for `parse_destination`."""
+        return (
+            self.address.replace("://", f"://{quote(self.user)}@", 1) if self.user else self.address
+        )
+
+    def remote(self, name: str) -> str:
+        """What people call a file of that name (with / between folders) over there."""
+        return f"{self.address}/{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +95,8 @@ def parse_destination(text: str) -> Destination:
 
     Raises ConfigurationError for other schemes, and for a password in the address.
     """
-    parts = urlsplit(text)
+    begin, _, path = text.partition("://")[2].partition("/")  # a path may hold # and ?
+    parts = urlsplit(text.partition("://")[0] + "://" + begin)
     if not parts.scheme or "://" not in text:
         return Destination("file", folder=str(Path(text).expanduser().absolute()))
     if parts.scheme not in TRANSPORTS:
@@ -99,13 +111,22 @@ def parse_destination(text: str) -> Destination:
         )
     if parts.scheme != "file" and not parts.hostname:
         raise ConfigurationError(f"{text} names no host. Write {parts.scheme}://user@host/folder.")
+    try:
+        port = parts.port or 0
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{text}: {error}. Write {parts.scheme}://host:port/folder."
+        ) from error
+    folder = f"/{path}".rstrip("/")
     return Destination(
-        parts.scheme,
-        parts.hostname or "",
-        parts.port or 0,
-        parts.username or "",
-        parts.path.rstrip("/"),
+        parts.scheme, parts.hostname or "", port, unquote(parts.username or ""), folder
     )
+
+
+def warning_of(destination: Destination) -> str:
+    """What a person should know before anything is sent, as `Transport.warning`, without connecting."""
+    module = import_module(TRANSPORTS[destination.scheme])
+    return str(module.warning(destination)) if hasattr(module, "warning") else ""
 
 
 def open_transport(destination: Destination, settings: Settings) -> Transport:

@@ -12,12 +12,13 @@ from dam_pipeline.stages.pictures import Picture, Row, rows_of_pictures, table_o
 from dam_pipeline.stages.stage import Stage
 from dam_pipeline.stages.work import Toolbox, Work
 
+SWITCHED_OFF = "faces are switched off (DAM_FACES)"
 PICTURES_AT_ONCE = 8  # enough for full batches of chips
 
 
 def _run(works: Sequence[Work], tools: Toolbox) -> Generator[Outcome]:
     if not tools.settings.faces:
-        yield from [Outcome.empty("faces are switched off (DAM_FACES)")] * len(works)
+        yield from [Outcome.empty(SWITCHED_OFF)] * len(works)
         return
     model = tools.face
 

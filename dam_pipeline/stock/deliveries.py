@@ -1,13 +1,15 @@
 """The ledger of deliveries: the journal `deliveries`, append-only; the last word on each counts.
 
-What came of it at the agency is only ever said by a person or an import: a server that has all bytes
-makes a delivery `verified`, never `accepted`.
+What came of it at the agency is only ever said by a person or an import (`stock.results`): a server
+that has all bytes makes a delivery `verified`, never `accepted`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Self
 
 from dam_pipeline.records import Json
@@ -33,14 +35,28 @@ class DeliveryState(StrEnum):
 THERE = (DeliveryState.DELIVERED, DeliveryState.VERIFIED, DeliveryState.ACCEPTED)
 """States in which the agency has the file: it is not sent again by accident."""
 
+SENT = (DeliveryState.UPLOADING, *THERE, DeliveryState.REJECTED, DeliveryState.WITHDRAWN)
+"""States in which the agency has seen at least a part of it: people can say what came of it."""
+
+ENDED = (DeliveryState.REJECTED, DeliveryState.WITHDRAWN)
+"""States in which the agency had these very bytes, and does not offer them."""
+
+WANTED = (DeliveryState.APPROVED, DeliveryState.UPLOADING)
+"""States in which a person wants it to be sent, or it is being sent."""
+
+RESULTS = (DeliveryState.ACCEPTED, *ENDED)
+"""What only people say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One media on its way to one agency, at one destination.
+    """One file on its way to one agency, at one destination.
 
-    `destination` is the address without any login; `package` the folder of the package, `file` the
-    deliverable's path in it, `sha256` and `size_bytes` of its bytes. `verified` says by what the
-    bytes were compared: `size`, `sha256`, or empty. `reason` is why it was rejected, or failed.
+    `destination` is the address without any login, `user` the account's name; `package` the folder
+    of the package, `file` the deliverable's path in it, `sha256` and `size_bytes` of its bytes.
+    `verified` says by what the bytes were compared: `size`, `sha256`, or empty. `reason` is why it
+    was rejected, or is not there; `by` who said the word: `publish`, `person` or `import`. Releases
+    and tables that are sent along have no media and no asset.
     """
 
     agency: str
@@ -58,11 +74,17 @@ class Delivery:
     reason: str = ""
     when: str = ""
     by: str = ""
+    user: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What is delivered, whatever its bytes are: the asset; without one the bytes by name."""
+        return self.asset_id or f"{self.sha256}/{PurePath(self.file).name}"
 
     @property
     def key(self) -> tuple[str, str, str]:
         """What a later word on the same delivery has in common with it."""
-        return self.agency, self.asset_id, self.destination
+        return self.agency, self.subject, self.destination
 
     def now(self, state: DeliveryState, **changes: Json) -> Self:
         """The delivery in another state."""
@@ -73,16 +95,25 @@ class Delivery:
         return asdict(self)
 
 
+Latest = Mapping[tuple[str, str, str], Delivery]
+"""The last word on each delivery, by its key, in the order in which they were said."""
+
+
 class Deliveries:
     """The ledger of a library."""
 
     def __init__(self, settings: Settings) -> None:
         self._journal = Journal(settings, JOURNAL)
 
-    def record(self, delivery: Delivery) -> None:
-        """Add a word to the ledger and wait until it is safe; raises StoreUnavailable."""
+    def record(self, *deliveries: Delivery) -> list[Delivery]:
+        """Add words to the ledger, with the time, and wait until they are safe.
+
+        Raises StoreUnavailable.
+        """
         when = datetime.now(UTC).isoformat(timespec="seconds")
-        self._journal.append(replace(delivery, when=when).to_json())
+        words = [replace(one, when=when) for one in deliveries]
+        self._journal.append_all([one.to_json() for one in words])
+        return words
 
     def history(self) -> list[Delivery]:
         """Every word, the oldest first; raises SchemaMismatch for a damaged journal."""
@@ -92,13 +123,23 @@ class Deliveries:
         ]
 
     def latest(self) -> dict[tuple[str, str, str], Delivery]:
-        """The last word on each delivery, by its key."""
-        return {one.key: one for one in self.history()}
+        """The last word on each delivery, by its key, in the order in which they were said."""
+        found: dict[tuple[str, str, str], Delivery] = {}
+        for one in self.history():
+            found.pop(one.key, None)
+            found[one.key] = one
+        return found
+
+    def of_assets(self, asset_ids: Iterable[str]) -> dict[str, list[Delivery]]:
+        """The last words on these assets' deliveries, by asset id, the oldest first."""
+        found: dict[str, list[Delivery]] = {asset_id: [] for asset_id in asset_ids}
+        for one in self.latest().values():
+            if one.asset_id in found:
+                found[one.asset_id].append(one)
+        return found
 
 
-def there_already(
-    latest: Mapping[tuple[str, str, str], Delivery], agency: str, asset_ids: Iterable[str]
-) -> dict[str, Delivery]:
+def there_already(latest: Latest, agency: str, asset_ids: Iterable[str]) -> dict[str, Delivery]:
     """The deliveries by which an agency has these assets, at whatever destination, by asset id."""
     wanted = set(asset_ids)
     return {
@@ -106,3 +147,21 @@ def there_already(
         for one in latest.values()
         if one.agency == agency and one.asset_id in wanted and one.state in THERE
     }
+
+
+def no_longer_to_send(latest: Latest, wanted: Sequence[Delivery]) -> dict[str, Delivery]:
+    """For each subject that is not to be sent (again), the delivery that says why not.
+
+    The agency has it; or it had these very bytes, and they were rejected or withdrawn.
+    """
+    so_far: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
+    for one in latest.values():
+        so_far[one.agency, one.subject].append(one)
+    found: dict[str, Delivery] = {}
+    for new in wanted:
+        for old in so_far[new.agency, new.subject]:
+            if old.state in THERE or (old.state in ENDED and old.sha256 == new.sha256):
+                found[new.subject] = old
+            elif old.key == new.key and old.state in WANTED:
+                found.pop(new.subject, None)  # it was wanted in spite of what was said before
+    return found

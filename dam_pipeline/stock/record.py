@@ -74,13 +74,21 @@ class StockRecord:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A value for a field of the record: whence (`probe`, `tags`, `transcript`, …), and how sure (0–1)."""
+    """A value for a field of the record: whence (`probe`, `tags`, `transcript`, …), and how sure (0–1).
+
+    `warning` tells what a model does not understand that had a say in it.
+    """
 
     field: str
     value: Json
     source: str
     confidence: float
     evidence: str = ""
+    warning: str = ""
+
+    def to_json(self) -> dict[str, Json]:
+        """The documented form."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,8 @@ class Item:
 
     `said_by` tells by field who says what stands in the record: `person`, `file` (a person, in
     another program), or the source of a suggestion of facts. `uri` is where the master can be read
-    now, empty where nowhere; `faces` the most faces seen at once, None while nobody looked.
+    now, empty where nowhere; `faces` the most faces seen at once, None while nobody looked. `profile`
+    is the codec's by ffprobe (`HQ`), `gamma` a camera's log curve, empty for an ordinary one.
     """
 
     media: Media
@@ -100,6 +109,8 @@ class Item:
     said_by: Mapping[str, str]
     suggestions: tuple[Suggestion, ...] = ()
     faces: int | None = None
+    profile: str = ""
+    gamma: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +158,10 @@ class Rendition:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """An item as one agency gets it, after all fixes; `categories` are the agency's codes."""
+    """An item as one agency gets it, after all fixes; `categories` are the agency's codes.
+
+    What stands below `date` is as in the record.
+    """
 
     file_name: str
     title: str
@@ -159,6 +173,13 @@ class Submission:
     releases: tuple[Release, ...] = ()
     place: Place | None = None
     date: str = ""
+    people: int | None = None
+    is_generated: bool | None = None
+    is_mature: bool | None = None
+    is_illustration: bool | None = None
+    price_usd: float | None = None
+    creator: str = ""
+    copyright: str = ""
 
 
 @dataclass(frozen=True, slots=True)

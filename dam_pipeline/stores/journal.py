@@ -11,7 +11,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -45,7 +45,12 @@ class Journal:
 
         Raises StoreUnavailable.
         """
-        (self._objects or self._file).append(entry)
+        self.append_all([entry])
+
+    def append_all(self, entries: Sequence[Mapping[str, Json]]) -> None:
+        """Add entries in their order, with one wait for all of them; as `append`."""
+        if entries:
+            (self._objects or self._file).append_all(entries)
 
     def entries(self) -> Iterator[Entry]:
         """All entries in order; a last line cut short by a crash is passed over.
@@ -61,14 +66,14 @@ class _File:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def append(self, entry: Mapping[str, Json]) -> None:
+    def append_all(self, entries: Sequence[Mapping[str, Json]]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with open(self._path, "ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             # A line that a crash cut short must not swallow the next one.
             cut_short = file.tell() > 0 and not self._ends_with_newline()
-            line = json.dumps(entry, sort_keys=True).encode() + b"\n"
-            file.write(b"\n" + line if cut_short else line)
+            lines = b"".join(json.dumps(one, sort_keys=True).encode() + b"\n" for one in entries)
+            file.write(b"\n" + lines if cut_short else lines)
             file.flush()
             os.fsync(file.fileno())
 
@@ -91,15 +96,18 @@ class _Entries:
         self._older = f"{FOLDER}/{name}.jsonl"
         self._kept = folder / f"{name}.known.json"
 
-    def append(self, entry: Mapping[str, Json]) -> None:
+    def append_all(self, entries: Sequence[Mapping[str, Json]]) -> None:
         # Clocks of workers differ, and the last word counts: no entry is older than one before it.
         newest = max(self._known(), default="")
         when = datetime.now(UTC)
         if found := _ENTRY.fullmatch(newest):
             last = datetime.strptime(found[1], WHEN).replace(tzinfo=UTC)
             when = max(when, last + timedelta(microseconds=1))
-        name = f"{when.strftime(WHEN)}-{secrets.token_hex(4)}.json"
-        self._objects.put(self._start + name, json.dumps(entry, sort_keys=True).encode())
+        # One after the other: of entries that a crash cuts short, the first ones are there.
+        for at, entry in enumerate(entries):
+            moment = (when + timedelta(microseconds=at)).strftime(WHEN)
+            name = f"{moment}-{secrets.token_hex(4)}.json"
+            self._objects.put(self._start + name, json.dumps(entry, sort_keys=True).encode())
 
     def entries(self) -> Iterator[Entry]:
         older = self._objects.get(self._older)

@@ -12,7 +12,7 @@ from dam_pipeline.errors import StoreUnavailable
 from dam_pipeline.settings import Settings
 from dam_pipeline.stores.cache import is_current, set_mark
 from dam_pipeline.stores.derived import replaced
-from dam_pipeline.stores.objects import Objects, open_objects
+from dam_pipeline.stores.objects import Objects, Stored, open_objects
 
 COPIES = "shared"
 LOOK_AGAIN_S = 5.0
@@ -31,6 +31,20 @@ def library_file(settings: Settings, name: str) -> Path | None:
         except StoreUnavailable:
             pass
     return path if path.exists() else None
+
+
+def library_files(settings: Settings, folder: str) -> dict[str, Path]:
+    """All files of the library in a folder, by their names in it, and where they can be read."""
+    objects = open_objects(settings)
+    place = (settings.home / COPIES if objects else settings.home) / folder
+    if objects and time.monotonic() - _looked_s.get((objects.address, place), -1e9) > LOOK_AGAIN_S:
+        try:
+            _bring_up_all(objects, folder, place)
+            _looked_s[objects.address, place] = time.monotonic()
+        except StoreUnavailable:
+            pass
+    found = sorted(place.iterdir()) if place.is_dir() else []
+    return {path.name: path for path in found if path.is_file() and not path.name.startswith(".")}
 
 
 def keep_library_file(settings: Settings, name: str, source: Path) -> Path:
@@ -58,8 +72,20 @@ def forget_library_file(settings: Settings, name: str) -> None:
         (settings.home / name).unlink(missing_ok=True)
 
 
+def _bring_up_all(objects: Objects, folder: str, place: Path) -> None:
+    stored = {one.name: one for one in objects.list(f"{folder}/")}
+    there = place.iterdir() if place.is_dir() else ()
+    for name in {*stored, *(f"{folder}/{path.name}" for path in there)}:
+        _copy(objects, name, place / name.removeprefix(f"{folder}/"), stored.get(name))
+
+
 def _bring_up(objects: Objects, name: str, path: Path) -> None:
     stored = next((one for one in objects.list(name) if one.name == name), None)
+    _copy(objects, name, path, stored)
+
+
+def _copy(objects: Objects, name: str, path: Path, stored: Stored | None) -> None:
+    """Make the file that one object is copied to what the object is; gone where there is none."""
     if stored is None:
         path.unlink(missing_ok=True)
     elif not is_current(path, stored) and (found := objects.get(name)):

@@ -1,0 +1,275 @@
+"""`dam stock edit`: what a person says of media for agencies."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dam_pipeline.cli.options import AsJson, MediaRefs
+from dam_pipeline.cli.output import OUT, Exit, command, print_json, say, table
+from dam_pipeline.cli.stock_wording import value_text
+from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.records import Json
+from dam_pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    from dam_pipeline.stock.accepting import Accepted
+    from dam_pipeline.stock.record import Item
+
+Texts = list[str] | None
+
+
+@command
+def run(
+    media: MediaRefs,
+    title: Annotated[str | None, typer.Option("--title", help="One line.")] = None,
+    description: Annotated[str | None, typer.Option("--description", help="A caption.")] = None,
+    keywords: Annotated[
+        str | None, typer.Option("--keywords", help="a,b,c in place of all: the first weigh most.")
+    ] = None,
+    add_keywords: Annotated[
+        str | None, typer.Option("--add-keywords", help="a,b,c behind those that are there.")
+    ] = None,
+    remove_keywords: Annotated[
+        str | None, typer.Option("--remove-keywords", help="a,b,c, whoever gave them.")
+    ] = None,
+    category: Annotated[
+        Texts,
+        typer.Option(
+            "--category", help="A name in any agency's list, or AGENCY=NAME for one alone."
+        ),
+    ] = None,
+    editorial: Annotated[
+        bool | None, typer.Option("--editorial/--commercial", help="For which use it is offered.")
+    ] = None,
+    release: Annotated[
+        Texts,
+        typer.Option(
+            "--release",
+            "--model-release",
+            help="The file of a signed model release, or NAME=FILE; added to those there are.",
+        ),
+    ] = None,
+    property_release: Annotated[
+        Texts, typer.Option("--property-release", help="The same of a property.")
+    ] = None,
+    remove_release: Annotated[
+        Texts, typer.Option("--remove-release", help="A release's file that does not belong.")
+    ] = None,
+    place: Annotated[
+        str | None, typer.Option("--place", "--city", help="CITY, or CITY, REGION; in English.")
+    ] = None,
+    region: Annotated[str | None, typer.Option("--region", help="State or province.")] = None,
+    country: Annotated[
+        str | None, typer.Option("--country", help="Its English name or two letters: PT.")
+    ] = None,
+    date: Annotated[
+        str | None, typer.Option("--date", help="When it was taken: 2026-03-01.")
+    ] = None,
+    people: Annotated[
+        int | None, typer.Option("--people", min=0, help="How many are to be seen.")
+    ] = None,
+    generated: Annotated[
+        bool | None, typer.Option("--generated/--not-generated", help="Whether a model made it.")
+    ] = None,
+    mature: Annotated[
+        bool | None, typer.Option("--mature/--not-mature", help="Whether it is for adults only.")
+    ] = None,
+    illustration: Annotated[
+        bool | None,
+        typer.Option("--illustration/--not-illustration", help="Whether it is drawn, not taken."),
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option("--price", min=0.0, help="A hint, in US dollars.")
+    ] = None,
+    creator: Annotated[str | None, typer.Option("--creator", help="Who made it.")] = None,
+    copyright_: Annotated[str | None, typer.Option("--copyright", help="The notice.")] = None,
+    accept: Annotated[
+        Texts,
+        typer.Option(
+            "--accept",
+            help="Fields whose suggestions become your words: title,keywords, or all words.",
+        ),
+    ] = None,
+    at_least: Annotated[
+        float | None,
+        typer.Option("--at-least", min=0.0, max=1.0, help="Accept nothing less sure; else 0.3."),
+    ] = None,
+    clear: Annotated[
+        Texts, typer.Option("--clear", help="Fields of which you take your word back.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Say what media are for agencies: title, keywords, use, releases, place and more.
+
+    What you say stands, whatever is processed later; an empty text says that there is nothing to say.
+    The same is said of all MEDIA.
+
+    Examples: dam stock edit reel-4e2c --title "Falcon above the sea" --keywords falcon,sea,flight
+    --commercial · dam stock edit reel-4e2c memo-77aa --accept all --dry-run
+    """
+    changes = {
+        **_given(title=title, description=description, date=date, people=people, creator=creator),
+        **_given(is_generated=generated, is_mature=mature, is_illustration=illustration),
+        **_given(price_usd=price, copyright=copyright_),
+        **_keywords(keywords, add_keywords, remove_keywords),
+        **_categories(category or ()),
+        **_releases(release or (), property_release or (), remove_release or ()),
+        **_place(place, region, country),
+        **dict.fromkeys(_names(clear)),
+    }
+    if editorial is not None:
+        changes["usage"] = "editorial" if editorial else "commercial"
+    if not changes and not accept:
+        raise ConfigurationError("Nothing is said. `dam stock edit --help` lists what can be.")
+    return _edit(media, changes, _names(accept), at_least, dry_run, as_json)
+
+
+def _edit(
+    references: Sequence[str],
+    changes: Mapping[str, Json],
+    accepted_fields: Sequence[str],
+    at_least: float | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    from dam_pipeline.stages.work import Toolbox
+    from dam_pipeline.stock.accepting import AT_LEAST, accept, acceptable
+    from dam_pipeline.stock.items import load_items
+    from dam_pipeline.stock.people import Edit, edit_records, records_of_people
+    from dam_pipeline.stock.shortlist import chosen
+
+    wanted = [one for one in acceptable(accepted_fields) if one == "keywords" or one not in changes]
+    with Toolbox.open(load_settings()) as tools:
+        media = chosen(tools, references)
+        before = load_items(tools, media)
+        least = AT_LEAST if at_least is None else at_least
+        taken = [accept(one, wanted, least) for one in before]
+        edits = [
+            Edit([item.media.asset_id], merged(one.changes, changes))
+            for item, one in zip(before, taken, strict=True)
+        ]
+        words = records_of_people(tools.settings, edits)
+        if not dry_run:
+            edit_records(tools.settings, edits)
+        after = load_items(tools, media, words)
+    if as_json:
+        rows = zip(before, after, taken, strict=True)
+        print_json([_document(*row) for row in rows])
+        return Exit.OK
+    _tell(before, after, taken)
+    say("Nothing was changed: --dry-run." if dry_run else f"Kept for {len(after)} media.")
+    return Exit.OK
+
+
+def merged(accepted: Mapping[str, Json], typed: Mapping[str, Json]) -> dict[str, Json]:
+    """What was accepted with what was typed over it; of keywords both."""
+    both = {**accepted, **typed}
+    if "keywords" in accepted and typed.get("keywords"):
+        offered, said = accepted["keywords"]["add"], typed["keywords"]
+        if isinstance(said, list):
+            both["keywords"] = [*said, *offered]
+        else:
+            both["keywords"] = {**said, "add": [*said.get("add", []), *offered]}
+    return both
+
+
+def changed_fields(before: "Item", after: "Item") -> dict[str, dict[str, Json]]:
+    """Fields of the record that differ, with both values."""
+    old, new = before.record.to_json(), after.record.to_json()
+    return {
+        name: {"before": old[name], "after": new[name]} for name in old if old[name] != new[name]
+    }
+
+
+def _document(before: "Item", after: "Item", taken: "Accepted") -> dict[str, Json]:
+    return {
+        "media_id": after.media.media_id,
+        "partition_key": after.media.partition_key,
+        "changed": changed_fields(before, after),
+        "left_out": taken.left_out,
+        "record": after.record.to_json(),
+        "said_by": dict(after.said_by),
+    }
+
+
+def _tell(before: "Sequence[Item]", after: "Sequence[Item]", taken: "Sequence[Accepted]") -> None:
+    for old, new, accepted in zip(before, after, taken, strict=True):
+        OUT.print(f"{new.media.first_name}  ({new.media.partition_key})", markup=False)
+        rows = [
+            (name, value_text(change["before"]), value_text(change["after"]))
+            for name, change in changed_fields(old, new).items()
+        ]
+        table(("field", "before", "after"), rows)
+        for name, reason in accepted.left_out.items():
+            say(f"{name} is left as it is: {reason}.")
+
+
+def _given(**values: Json) -> dict[str, Json]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _names(texts: Sequence[str] | None) -> list[str]:
+    """Names that may be given one by one or with commas between."""
+    return [name.strip() for text in texts or () for name in text.split(",") if name.strip()]
+
+
+def _keywords(replaced: str | None, added: str | None, removed: str | None) -> dict[str, Json]:
+    if replaced is not None and (added is not None or removed is not None):
+        raise ConfigurationError("--keywords replaces all: give it alone.")
+    if replaced is not None:
+        return {"keywords": _words(replaced)}
+    parts = _given(
+        add=None if added is None else _words(added),
+        remove=None if removed is None else _words(removed),
+    )
+    return {"keywords": parts} if parts else {}
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _categories(texts: Sequence[str]) -> dict[str, Json]:
+    of_one = dict(text.split("=", 1) for text in texts if "=" in text)
+    of_any = [text for text in texts if "=" not in text]
+    if len(of_any) > 1:
+        raise ConfigurationError(
+            f"{', '.join(of_any)}: give one category, or AGENCY=NAME for each."
+        )
+    changes: dict[str, Json] = {"category": of_any[0]} if of_any else {}
+    if of_one:
+        changes["categories"] = {agency.strip(): name for agency, name in of_one.items()}
+    return changes
+
+
+def _releases(
+    model: Sequence[str], of_property: Sequence[str], removed: Sequence[str]
+) -> dict[str, Json]:
+    added = [_release("model", text) for text in model]
+    added += [_release("property", text) for text in of_property]
+    parts: dict[str, Json] = {"add": added} if added else {}
+    if removed:
+        parts["remove"] = list(removed)
+    return {"releases": parts} if parts else {}
+
+
+def _release(kind: str, text: str) -> dict[str, str]:
+    """A release of FILE or NAME=FILE; a file whose name has an = in it is a file."""
+    name, sign, path = text.partition("=")
+    if not sign or Path(text).exists():
+        return {"kind": kind, "path": text}
+    return {"kind": kind, "path": path, "name": name.strip()}
+
+
+def _place(place: str | None, region: str | None, country: str | None) -> dict[str, Json]:
+    parts: dict[str, Json] = {}
+    if place is not None:
+        city, _, beside = place.partition(",")
+        parts |= {"city": city.strip(), "region": beside.strip()}
+    parts |= _given(region=region, country=country)
+    return {"place": parts} if parts else {}

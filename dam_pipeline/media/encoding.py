@@ -1,0 +1,210 @@
+"""Recordings made into another form by ffmpeg: streams kept in another container, or encoded anew.
+
+The same recording and the same `Encoding` give the same bytes: no dates and no versions get into the
+file, and encoders run with as many threads everywhere. Only the first picture stream and the sound
+come along; descriptions do not, `exif_writer` writes those.
+"""
+
+import ctypes
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from dam_pipeline.errors import ConfigurationError, DamError, DiskFull, UnreadableMedia
+from dam_pipeline.media.access import address_of
+from dam_pipeline.media.formats import DEMUXERS, PROTOCOLS
+
+THREADS = 4  # x264 gives other bytes with another number
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LONGEST_WORDS = 300
+CHATTER = ("x265 [", "encoded ")  # of encoders that do not keep to `-v`
+QUIET = ("ffmpeg", "-nostdin", "-v", "error", "-progress", "pipe:1", "-stats_period", "0.5")
+EXACT = ("-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a", "+bitexact")
+BARE = ("-map_metadata", "-1", "-map_chapters", "-1", "-dn", "-sn")
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+OnShare = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """What a recording is made into; zero or empty means as it is.
+
+    `codec` and `audio_codec` are ffmpeg's names of encoders (empty: the stream is kept), `options`
+    its further arguments, sizes pixels upright. With `is_cut` lines too many are cut off, not scaled.
+    """
+
+    codec: str = ""
+    pixel_format: str = ""
+    options: tuple[str, ...] = ()
+    audio_codec: str = ""
+    width: int = 0
+    height: int = 0
+    frame_rate: float = 0.0
+    is_cut: bool = False
+    drop_audio: bool = False
+    timecode: str = ""
+
+
+def encode(
+    source: Path,
+    target: Path,
+    wanted: Encoding,
+    *,
+    duration_s: float,
+    stall_s: float,
+    on_share: OnShare,
+) -> str:
+    """Write `target`, whose suffix names the container; returns what ffmpeg found wrong with the source.
+
+    `on_share` gets how much is done (0-1); what it raises ends ffmpeg. Raises UnreadableMedia when
+    ffmpeg fails or is silent for `stall_s`, DiskFull, ConfigurationError without ffmpeg.
+    """
+    arguments = [*_input(source), *_arguments(wanted), *EXACT, "-y", f"file:{target.absolute()}"]
+    return _run(arguments, source, duration_s, stall_s, on_share)
+
+
+def decode_whole(path: Path, *, duration_s: float, stall_s: float, on_share: OnShare) -> None:
+    """Decode all of a recording; raises UnreadableMedia at the first thing that is wrong."""
+    words = _run([*_input(path), "-f", "null", "-"], path, duration_s, stall_s, on_share)
+    if words:
+        raise UnreadableMedia(f"{path.name} does not decode without errors ({words}).")
+
+
+def rate_text(rate: float) -> str:
+    """A frame rate as a fraction that ffmpeg takes exactly: 29.97 is 30000/1001."""
+    of_film = rate * 1.001
+    if abs(rate - round(rate)) > 1e-3 and abs(of_film - round(of_film)) < 5e-3:
+        return f"{round(of_film) * 1000}/1001"
+    return f"{rate:g}"
+
+
+def _input(source: Path) -> list[str]:
+    white_lists = ("-protocol_whitelist", PROTOCOLS, "-format_whitelist", DEMUXERS)
+    return [*QUIET, *white_lists, "-i", address_of(source)]
+
+
+def _arguments(wanted: Encoding) -> Iterator[str]:
+    yield from ("-map", "0:V:0?", *BARE)
+    if wanted.codec:
+        yield from ("-c:v", wanted.codec, "-threads", str(THREADS), *_filters(wanted))
+        if wanted.pixel_format:
+            yield from ("-pix_fmt", wanted.pixel_format)
+    else:
+        yield from ("-c:v", "copy")
+    if wanted.drop_audio:
+        yield "-an"
+    else:
+        yield from ("-map", "0:a?", "-c:a", wanted.audio_codec or "copy")
+    if wanted.timecode:
+        yield from ("-timecode", wanted.timecode)
+    yield from wanted.options
+
+
+def _filters(wanted: Encoding) -> Iterator[str]:
+    if wanted.frame_rate:
+        yield from ("-r", rate_text(wanted.frame_rate))
+    if wanted.width and wanted.height:
+        size = f"{wanted.width}:{wanted.height}"
+        fit = f"crop={size}:0:0" if wanted.is_cut else f"scale={size}:flags=lanczos"
+        yield from ("-vf", f"{fit},setsar=1")
+
+
+def _run(
+    arguments: Sequence[str], source: Path, duration_s: float, stall_s: float, on_share: OnShare
+) -> str:
+    """Run ffmpeg to its end; returns its last complaint."""
+    with tempfile.TemporaryFile() as complaints:
+        process = _started(arguments, complaints)
+        try:
+            _follow(process, source, duration_s, stall_s, on_share)
+            code = process.wait()
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+        complaints.seek(0)
+        words = _last_words(complaints.read())
+    if code:
+        raise _failure(source, words or f"exit status {code}")
+    return words
+
+
+def _started(arguments: Sequence[str], complaints: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            preexec_fn=_die_with_parent,
+        )
+    except FileNotFoundError as error:
+        raise ConfigurationError("ffmpeg is not installed. Install it (Debian: ffmpeg).") from error
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end ffmpeg with us: else it would write on after a kill (Linux)."""
+    if _LIBC is not None:
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _follow(
+    process: subprocess.Popen[bytes],
+    source: Path,
+    duration_s: float,
+    stall_s: float,
+    on_share: OnShare,
+) -> None:
+    """Read what ffmpeg tells of its progress until it ends."""
+    pipe = process.stdout
+    if pipe is None:
+        return
+    reached_s, changed_s, unread = 0.0, time.monotonic(), b""
+    with selectors.DefaultSelector() as pipes:
+        pipes.register(pipe, selectors.EVENT_READ)
+        while True:
+            if pipes.select(1.0):
+                piece = os.read(pipe.fileno(), 1 << 16)
+                if not piece:
+                    return
+                *lines, unread = (unread + piece).split(b"\n")
+                latest_s = max([reached_s, *map(_time_s, lines)])
+                if latest_s > reached_s or b"progress=end" in lines:
+                    reached_s, changed_s = latest_s, time.monotonic()
+                    on_share(min(1.0, reached_s / duration_s) if duration_s else 0.0)
+            if time.monotonic() - changed_s > stall_s:
+                raise UnreadableMedia(
+                    f"{source.name}: ffmpeg made no progress for {stall_s:g} s and was stopped. "
+                    "Look at the file in a player; DAM_DECODER_STALL_S is the limit."
+                )
+
+
+def _time_s(line: bytes) -> float:
+    name, _, value = line.partition(b"=")
+    number = value.strip().removeprefix(b"-")
+    return int(number) / 1e6 if name == b"out_time_us" and number.isdigit() else 0.0
+
+
+def _last_words(complaints: bytes) -> str:
+    lines = [one.strip() for one in complaints.decode("utf-8", "replace").splitlines()]
+    told = [one for one in lines if one and not one.startswith(CHATTER)]
+    return told[-1][:LONGEST_WORDS] if told else ""
+
+
+def _failure(source: Path, words: str) -> DamError:
+    if "No space left" in words:
+        return DiskFull(f"No room left for what is made of {source.name}. Free some space.")
+    return UnreadableMedia(f"{source.name}: ffmpeg cannot make the deliverable ({words}).")

@@ -1,0 +1,104 @@
+"""CHECKLIST.md: what a person does with a package, and what they should know before."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from dam_pipeline.agencies.agency import Agency
+from dam_pipeline.packaging.manifest import Manifest, PackagedFile
+
+CHECKLIST_FILE = "CHECKLIST.md"
+SURE = {
+    "A": "the agency's own pages",
+    "B": "several sources that do not depend on each other, not the agency's own pages",
+    "C": "one source that is not the agency's: look whether it still holds",
+}
+
+
+def checklist(agency: Agency, manifest: Manifest) -> str:
+    """The checklist of a package as Markdown; the same package has the same one."""
+    return "\n".join(_lines(agency, manifest)) + "\n"
+
+
+def _lines(agency: Agency, manifest: Manifest) -> Iterator[str]:
+    yield f"# {agency.name}: {_count(len(manifest.items), 'item')}"
+    yield ""
+    yield f"Rules of version {agency.version}, read on {agency.verified_on}: {SURE[agency.confidence]}."
+    yield ""
+    yield "## To do"
+    yield ""
+    yield from (f"- [ ] {_plain(step)}" for step in _steps(agency, manifest))
+    yield from _contents(manifest)
+    yield from _section("Left out", _left_out(manifest))
+    yield from _section("To know", _warnings(agency, manifest))
+
+
+def _steps(agency: Agency, manifest: Manifest) -> Iterator[str]:
+    if manifest.left_out:
+        yield f"Look at what was left out below ({len(manifest.left_out)})."
+    advised = agency.batch.advised_items
+    if advised and len(manifest.items) > advised:
+        yield f"{agency.name} advises at most {advised} items at once; this package has more."
+    if agency.transport.schemes:
+        schemes = ", ".join(agency.transport.schemes)
+        yield f"Send the files: `dam stock publish` ({schemes}). {agency.transport.login_help}".strip()
+    by_hand = [one.file for one in (manifest.table, *manifest.files) if _is_by_hand(one)]
+    if by_hand:
+        yield f"Bring to the portal yourself: {', '.join(f'`{one}`' for one in by_hand)}"
+    yield from agency.human_steps
+    yield "Enter what the agency decides: `dam stock deliveries`."
+
+
+def _is_by_hand(file: PackagedFile | None) -> bool:
+    return file is not None and file.goes_by == "portal"
+
+
+def _contents(manifest: Manifest) -> Iterator[str]:
+    usages = Counter(one.usage or "usage not said" for one in manifest.items)
+    ways = Counter(str(one.rendition.get("how")) for one in manifest.items)
+    with_release = sum(bool(one.releases) for one in manifest.items)
+    size_bytes = sum(one.size_bytes for one in manifest.items)
+    yield from _section(
+        "What is in it",
+        [
+            f"{_count(len(manifest.items), 'file')} in `media/`, {size_bytes:,} bytes together",
+            f"by use: {_told(usages)}",
+            f"made by: {_told(ways)}",
+            f"{with_release} with releases, {len(manifest.items) - with_release} without",
+            f"table: `{manifest.table.file}`" if manifest.table else "no table",
+        ],
+    )
+
+
+def _left_out(manifest: Manifest) -> list[str]:
+    return [
+        f"{one.partition_key}: "
+        + "; ".join(_plain(f"{error['message']} {error['fix']}") for error in one.errors)
+        for one in manifest.left_out
+    ]
+
+
+def _warnings(agency: Agency, manifest: Manifest) -> list[str]:
+    told = [
+        f"{item.file}: " + _plain(f"{warning['message']} {warning['fix']}")
+        for item in manifest.items
+        for warning in item.warnings
+    ]
+    return [*map(_plain, agency.notes), *told]
+
+
+def _section(heading: str, lines: list[str]) -> Iterator[str]:
+    if lines:
+        yield from ("", f"## {heading}", "")
+        yield from (f"- {line}" for line in lines)
+
+
+def _told(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "nothing"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())

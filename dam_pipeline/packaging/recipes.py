@@ -1,0 +1,80 @@
+"""What a deliverable is made from, as a hash; the names and the room that follow from it."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from dam_pipeline.agencies.agency import Agency
+from dam_pipeline.errors import DiskFull
+from dam_pipeline.media.versions import tool_versions
+from dam_pipeline.records import Json, MediaKind
+from dam_pipeline.stock.record import Verdict
+
+NAME_DIGITS = 10
+FORM = 1  # of deliverables; raised when other bytes come out of the same recipe
+BYTES_A_PIXEL = 1.5  # of a JPEG of the best quality
+INTERMEDIATE = ("prores", "dnx")  # beginnings of encoders' names
+INTERMEDIATE_BYTES_A_PIXEL = 0.7  # ProRes 4444: 330 Mbit/s at 1920 x 1080, 29.97 (Apple, 2022)
+DELIVERY_BYTES_A_PIXEL = 0.15
+RESERVE_BYTES = 64 << 20
+
+
+def recipe_of(agency: Agency, verdict: Verdict) -> str:
+    """A hash (32 hex digits) of all that an item's file is made from, its tools among them."""
+    rules = agency.media.get(verdict.item.probe.kind)
+    return _digest(
+        {
+            "form": FORM,
+            "master": verdict.item.sha256 or verdict.item.media.media_id,
+            "submission": asdict(verdict.submission),
+            "transcode": asdict(rules.transcode) if rules and rules.transcode else None,
+            "embeds": agency.embeds,
+            "tools": tool_versions(),
+        }
+    )
+
+
+def package_name(agency: Agency, verdicts: Sequence[Verdict]) -> str:
+    """The name of a package's folder: equal content, equal name."""
+    content = [agency.version, *(recipe_of(agency, one) for one in verdicts)]
+    return f"{agency.id}-{_digest(content)[:NAME_DIGITS]}"
+
+
+def needed_bytes(agency: Agency, verdicts: Sequence[Verdict]) -> int:
+    """About how much the deliverables take; of what is encoded anew an upper estimate."""
+    return sum(_needed(agency, one) for one in verdicts)
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Raise DiskFull when a folder's disk has no room for `needed` bytes more than are in it."""
+    there = sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
+    parent = next(one for one in (folder, *folder.parents) if one.exists())
+    free = shutil.disk_usage(parent).free
+    if free < needed - there + RESERVE_BYTES:
+        raise DiskFull(
+            f"The package takes about {needed / 1e9:.1f} GB, and the disk of {folder} has "
+            f"{free / 1e9:.1f} GB free. Free some space, choose another --out, or package fewer "
+            "media."
+        )
+
+
+def _needed(agency: Agency, verdict: Verdict) -> int:
+    probe, wanted = verdict.item.probe, verdict.submission.rendition
+    if wanted.how != "transcode":
+        return verdict.item.media.size_bytes
+    pixels = (wanted.width or probe.width) * (wanted.height or probe.height)
+    if probe.kind is MediaKind.IMAGE:
+        return round(pixels * BYTES_A_PIXEL)
+    rules = agency.media.get(probe.kind)
+    codec = rules.transcode.codec if rules and rules.transcode else ""
+    is_intermediate = codec.startswith(INTERMEDIATE)
+    weight = INTERMEDIATE_BYTES_A_PIXEL if is_intermediate else DELIVERY_BYTES_A_PIXEL
+    return round(pixels * weight * probe.duration_s * (wanted.frame_rate or probe.frame_rate or 25))
+
+
+def _digest(content: Json) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,119 @@
+"""Whether a package is what its manifest says: every file there with its bytes, and nothing else."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from dam_pipeline.packaging.manifest import MANIFEST_FILE, Manifest
+
+BLOCK_BYTES = 1 << 20
+OF_OTHERS = (".DS_Store", "Thumbs.db", "desktop.ini")
+"""Files that systems put into every folder that is looked at."""
+
+OnBytes = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with one file of a package; `file` is its path in the package."""
+
+    file: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file} {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file as the manifest lists it."""
+
+    file: str
+    size_bytes: int
+    sha256: str
+
+
+def verify_package(
+    folder: Path, manifest: Manifest, progress: OnBytes | None = None
+) -> list[Problem]:
+    """What is wrong with the package in a folder, file by file; nothing when it is whole.
+
+    `progress` gets the bytes looked at so far and those there are altogether.
+    """
+    listed = list(files_of(manifest))
+    problems = list(_bad_lists(manifest, listed))
+    total, done = sum(one.size_bytes for one in listed), 0
+    known = {MANIFEST_FILE}
+    for one in listed:
+        known.add(one.file)
+        if message := _wrong_path(folder, one.file) or _wrong_bytes(folder / one.file, one):
+            problems.append(Problem(one.file, message))
+        done += one.size_bytes
+        if progress:
+            progress(done, total)
+    return [*problems, *_strays(folder, known)]
+
+
+def files_of(manifest: Manifest) -> Iterator[Listed]:
+    """All files that a manifest lists, deliverables first."""
+    for one in manifest.items:
+        yield Listed(one.file, one.size_bytes, one.sha256)
+    for other in (manifest.table, manifest.checklist, *manifest.files):
+        if other:
+            yield Listed(other.file, other.size_bytes, other.sha256)
+
+
+def sha256_of(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
+    """SHA-256 of a file (64 hex digits)."""
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+            if on_bytes:
+                on_bytes(len(block))
+    return digest.hexdigest()
+
+
+def _bad_lists(manifest: Manifest, listed: list[Listed]) -> Iterator[Problem]:
+    """What the manifest says against itself."""
+    seen: set[str] = set()
+    for one in listed:
+        if one.file.casefold() in seen:
+            yield Problem(one.file, "is listed twice.")
+        seen.add(one.file.casefold())
+    for item in manifest.items:
+        for file in (item.thumbnail, *item.releases):
+            if file and file.casefold() not in seen:
+                yield Problem(item.file, f"goes with {file}, which is not listed.")
+
+
+def _wrong_path(folder: Path, file: str) -> str:
+    path = PurePosixPath(file)
+    if path.is_absolute() or ".." in path.parts or not file or "\\" in file:
+        return "lies outside of the package."
+    here = folder.resolve()
+    if not (folder / file).parent.resolve().is_relative_to(here) or (folder / file).is_symlink():
+        return "is a link."
+    return ""
+
+
+def _wrong_bytes(path: Path, listed: Listed) -> str:
+    try:
+        size_bytes = path.stat().st_size
+        if size_bytes != listed.size_bytes:
+            return f"has {size_bytes} bytes instead of {listed.size_bytes}. Package again."
+        if sha256_of(path) != listed.sha256:
+            return "has other bytes than when it was packaged. Package again."
+    except FileNotFoundError:
+        return "is missing. Package again."
+    except OSError as error:
+        return f"cannot be read ({error.strerror})."
+    return ""
+
+
+def _strays(folder: Path, known: set[str]) -> Iterator[Problem]:
+    for path in sorted(folder.rglob("*")):
+        file = path.relative_to(folder).as_posix()
+        if file not in known and path.name not in OF_OTHERS and not path.is_dir():
+            yield Problem(file, "does not belong to the package. Take it away, or package again.")

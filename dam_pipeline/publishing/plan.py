@@ -1,0 +1,147 @@
+"""What publishing a package would send, and what not and why: read and decided, nothing is changed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from dam_pipeline.errors import PackageInvalid
+from dam_pipeline.packaging.manifest import (
+    MANIFEST_FILE,
+    Manifest,
+    PackagedFile,
+    PackagedItem,
+    read_manifest,
+)
+from dam_pipeline.packaging.verification import OnBytes, verify_package
+from dam_pipeline.publishing import Destination
+from dam_pipeline.settings import Settings
+from dam_pipeline.stock.deliveries import (
+    ENDED,
+    THERE,
+    Deliveries,
+    Delivery,
+    DeliveryState,
+    no_longer_to_send,
+)
+
+PACKAGES = "packages"
+TOLD_PROBLEMS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A file to send to `name` below the destination's folder, and its last word in the ledger.
+
+    `is_last` files, such as tables, name others and go when all of those are there.
+    """
+
+    source: Path
+    name: str
+    delivery: Delivery
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be sent from a package, and the deliveries that are left out with their reason."""
+
+    folder: Path
+    manifest: Manifest
+    destination: Destination
+    outgoing: tuple[Outgoing, ...]
+    left_out: tuple[Delivery, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        """What is to be sent, in bytes."""
+        return sum(one.delivery.size_bytes for one in self.outgoing)
+
+
+def find_package(settings: Settings, reference: str | Path) -> Path:
+    """The folder of a package: a path, or a name below DAM_HOME/packages; raises PackageInvalid."""
+    ours = settings.home / PACKAGES
+    for folder in (Path(reference).expanduser().absolute(), ours / reference):
+        if (folder / MANIFEST_FILE).is_file():
+            return folder
+    names = [path.parent.name for path in sorted(ours.glob(f"*/{MANIFEST_FILE}"))]
+    there = f" There are: {', '.join(names)}." if names else " `dam stock package` makes one."
+    raise PackageInvalid(f"{reference} is no package: it has no {MANIFEST_FILE}.{there}")
+
+
+def plan_delivery(
+    settings: Settings,
+    folder: Path,
+    destination: Destination,
+    *,
+    again: bool = False,
+    checked: OnBytes | None = None,
+) -> Plan:
+    """Decide what to send; with `again` also what the agency has or has had already.
+
+    All files are read before: `checked` hears how far that is. Raises PackageInvalid, naming the
+    files, for a package that is not what its manifest says.
+    """
+    manifest = read_manifest(folder)
+    if problems := verify_package(folder, manifest, checked):
+        more = f" And {len(problems) - TOLD_PROBLEMS} more." if problems[TOLD_PROBLEMS:] else ""
+        raise PackageInvalid(
+            f"{folder} is not what its manifest says, and nothing is sent: "
+            f"{' '.join(map(str, problems[:TOLD_PROBLEMS]))}{more}"
+        )
+    files = list(_files(folder, manifest, destination))
+    latest = Deliveries(settings).latest()
+    why_not = {} if again else no_longer_to_send(latest, [one.delivery for one in files])
+    outgoing, left_out = [], []
+    for one in files:
+        if old := why_not.get(one.delivery.subject):
+            left_out.append(_left_out(one.delivery, old))
+        else:
+            known = latest.get(one.delivery.key)
+            is_approved = known is not None and known.state is DeliveryState.APPROVED
+            state = DeliveryState.APPROVED if is_approved else DeliveryState.PLANNED
+            outgoing.append(Outgoing(one.source, one.name, one.delivery.now(state), one.is_last))
+    return Plan(folder, manifest, destination, tuple(outgoing), tuple(left_out))
+
+
+def _files(folder: Path, manifest: Manifest, destination: Destination) -> Iterator[Outgoing]:
+    """Releases first, then what they are of, then what names all of them."""
+    uploads = [one for one in manifest.files if one.goes_by == "upload"]
+    tables = [
+        one for one in (manifest.table, manifest.checklist) if one and one.goes_by == "upload"
+    ]
+    entries: Sequence[PackagedFile | PackagedItem] = (*uploads, *manifest.items, *tables)
+    for entry in entries:
+        name = (PurePosixPath(entry.folder) / PurePosixPath(entry.file).name).as_posix()
+        item = entry if isinstance(entry, PackagedItem) else None
+        delivery = Delivery(
+            agency=manifest.agency,
+            media_id=item.media_id if item else "",
+            asset_id=item.asset_id if item else "",
+            destination=destination.address,
+            package=str(folder),
+            file=entry.file,
+            sha256=entry.sha256,
+            size_bytes=entry.size_bytes,
+            master_sha256=item.master_sha256 if item else "",
+            state=DeliveryState.PLANNED,
+            remote=destination.remote(name),
+            by="publish",
+            user=destination.user,
+        )
+        yield Outgoing(folder / entry.file, name, delivery, entry in tables)
+
+
+def _left_out(wanted: Delivery, old: Delivery) -> Delivery:
+    """What is told of a file that is not sent: where it stands, and how to send it all the same."""
+    since = f"since {old.when[:10]} at {old.remote or old.destination}"
+    why = f"{wanted.agency} has it {since}"
+    if old.state in ENDED:
+        said = f" ({old.reason})" if old.reason else ""
+        why = f"{wanted.agency} has had these bytes {since}; it is {old.state}{said}"
+    return wanted.now(
+        old.state,
+        remote=old.remote,
+        verified=old.verified if old.state in THERE else "",
+        reason=f"{why}. --again sends it once more.",
+        when=old.when,
+    )

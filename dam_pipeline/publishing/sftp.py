@@ -1,0 +1,190 @@
+"""Delivery over SFTP. The server's key is checked; logins by agent, key file or password."""
+
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+
+import paramiko
+
+from dam_pipeline.errors import ConfigurationError, DeliveryFailed
+from dam_pipeline.publishing import Destination
+from dam_pipeline.publishing.credentials import account, password, variable
+from dam_pipeline.publishing.host_keys import Refusal, fingerprint, load_host_keys, refuse_other
+from dam_pipeline.publishing.parts import PIECE_BYTES, FileTransport
+from dam_pipeline.settings import Settings
+
+PORT = 22
+KEEPALIVE_S = 30
+READS_AHEAD = 64
+HASHED_WITHIN_S = 900.0
+"""A server that hashes a large file says nothing meanwhile."""
+
+_LASTING = (errno.EACCES, errno.ENOENT)
+
+
+def open_transport(
+    destination: Destination, settings: Settings, trusted: str = ""
+) -> FileTransport:
+    """Connect and log in; `trusted` is the fingerprint of a key that is to be trusted from now on.
+
+    Raises DeliveryFailed, and ConfigurationError for a host key that is unknown or another.
+    """
+    client = paramiko.SSHClient()
+    try:
+        with _told(destination.address):
+            _connect(client, destination, settings, trusted)
+            sftp = client.open_sftp()
+            sftp.get_channel().settimeout(settings.publish_timeout_s)
+    except BaseException:
+        client.close()
+        raise
+    return FileTransport(destination, _Server(client, sftp, settings))
+
+
+def _connect(
+    client: paramiko.SSHClient, destination: Destination, settings: Settings, trusted: str
+) -> None:
+    if not trusted:
+        load_host_keys(settings, client.get_host_keys())
+    client.set_missing_host_key_policy(Refusal(destination, settings, trusted))
+    limit_s = settings.publish_timeout_s
+    identity = settings.ssh_identity
+    if identity is not None and not identity.is_file():
+        raise ConfigurationError(f"DAM_SSH_IDENTITY: {identity} is not there. Name a private key.")
+    try:
+        client.connect(
+            destination.host,
+            destination.port or PORT,
+            destination.user or None,
+            password(destination),
+            key_filename=None if identity is None else str(identity),
+            allow_agent=identity is None,
+            look_for_keys=identity is None,
+            timeout=limit_s,
+            banner_timeout=limit_s,
+            auth_timeout=limit_s,
+            channel_timeout=limit_s,
+        )
+    except paramiko.BadHostKeyException as error:
+        refuse_other(destination, error.key, fingerprint(error.expected_key))
+    except paramiko.AuthenticationException as error:
+        raise DeliveryFailed(
+            f"{account(destination)} does not let us in ({error}). Where it takes a key, name its file "
+            f"in DAM_SSH_IDENTITY or load it into the agent; else `dam stock login {destination.url}` "
+            f"or the variable {variable(destination)} gives the password.",
+            is_lasting=True,
+        ) from error
+    if transport := client.get_transport():
+        transport.set_keepalive(KEEPALIVE_S)
+
+
+class _Server:
+    tells_sizes = True
+
+    def __init__(
+        self, client: paramiko.SSHClient, sftp: paramiko.SFTPClient, settings: Settings
+    ) -> None:
+        self.reads_back = settings.publish_readback_bytes
+        self._client = client
+        self._sftp = sftp
+        self._limit_s = settings.publish_timeout_s
+        self._hashes = True
+        self._folders: set[str] = set()
+
+    def told(self, path: str) -> AbstractContextManager[None]:
+        """See `Place.told`."""
+        return _told(path)
+
+    def size(self, path: str) -> int | None:
+        """See `Place.size`."""
+        try:
+            size: int | None = self._sftp.stat(path).st_size
+        except FileNotFoundError:
+            return None
+        return size
+
+    def append(self, path: str, offset: int, pieces: Iterable[bytes]) -> None:
+        """Write without waiting for each answer: what is lost on the way is found by the size."""
+        with self._sftp.open(path, "r+b" if offset else "wb") as file:
+            file.set_pipelined(True)
+            file.seek(offset)
+            for piece in pieces:
+                file.write(piece)
+
+    def read(self, path: str, offset: int) -> Iterator[bytes] | None:
+        """See `Place.read`."""
+        try:
+            file = self._sftp.open(path, "rb")
+        except PermissionError:
+            return None
+        return _pieces(file, offset)
+
+    def sha256(self, path: str) -> str | None:
+        """The hash by the extension check-file, which OpenSSH has not."""
+        if not self._hashes:
+            return None
+        channel = self._sftp.get_channel()
+        channel.settimeout(HASHED_WITHIN_S)
+        try:
+            with self._sftp.open(path, "rb") as file:
+                return bytes(file.check("sha256")).hex()
+        except TimeoutError:
+            raise
+        except OSError:
+            self._hashes = False
+            return None
+        finally:
+            channel.settimeout(self._limit_s)
+
+    def rename(self, path: str, new: str) -> None:
+        """Rename as SFTP 3 has it, which never replaces a file; posix-rename would."""
+        self._sftp.rename(path, new)
+
+    def remove(self, path: str) -> None:
+        """See `Place.remove`."""
+        with suppress(FileNotFoundError):
+            self._sftp.remove(path)
+
+    def make_folder(self, path: str) -> None:
+        """See `Place.make_folder`."""
+        if path in self._folders or self.size(path) is not None:
+            self._folders.add(path)
+            return
+        try:
+            self._sftp.mkdir(path)
+        except OSError:
+            if self.size(path) is None:  # else somebody made it meanwhile
+                raise
+        self._folders.add(path)
+
+    def close(self) -> None:
+        """End the connection, whatever anybody waits for on it."""
+        self._client.close()
+
+
+def _pieces(file: paramiko.SFTPFile, offset: int) -> Iterator[bytes]:
+    with file:
+        file.seek(offset)
+        file.prefetch(max_concurrent_requests=READS_AHEAD)
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (paramiko.SSHException, EOFError) as error:
+        raise DeliveryFailed(f"{path}: the connection broke ({_words(error)}).") from error
+    except OSError as error:
+        advice = {
+            errno.EACCES: " This login may not write there: ask for the right, or name another folder.",
+            errno.ENOENT: " Its parent folder is not there: check the destination's spelling.",
+        }.get(error.errno or 0, "")
+        raise DeliveryFailed(
+            f"{path}: {_words(error)}.{advice}", is_lasting=error.errno in _LASTING
+        ) from error
+
+
+def _words(error: BaseException) -> str:
+    return str(error).rstrip(".") or type(error).__name__

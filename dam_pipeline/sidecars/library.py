@@ -1,0 +1,177 @@
+"""What people say of a media in this library, as one side of a merge; and taking over what they wrote elsewhere.
+
+A model's word is never part of it: a suggestion goes into sidecars once it is a person's word, by
+`dam stock edit --accept` or `dam tag add`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dam_pipeline.errors import SchemaMismatch
+from dam_pipeline.records import Json, Media, Probe, State
+from dam_pipeline.sidecars.fields import (
+    KEYWORDS,
+    PLACE,
+    TEXTS,
+    Value,
+    Values,
+    is_generated,
+    tidy,
+)
+from dam_pipeline.stages.work import Toolbox
+from dam_pipeline.stock import shortlist
+from dam_pipeline.stock.embedded import GENERATED, said_in_file
+from dam_pipeline.stock.people import Word, laid_over, records_of_people
+from dam_pipeline.stock.record import StockRecord
+from dam_pipeline.stores.derived import DerivedFiles
+from dam_pipeline.tagging import people as tagging
+from dam_pipeline.tagging.vocabulary import Vocabulary, names_of_terms, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of one media: here (`word`, `tagged`, `rating` on the shortlist), and in its `file`.
+
+    `file` has what the stage `probe` read, from sidecars beside the original as well.
+    """
+
+    asset_id: str
+    word: Word
+    tagged: tagging.Word
+    rating: int | None
+    file: Values
+    record: StockRecord
+    vocabulary: Vocabulary
+
+    @property
+    def has_words(self) -> bool:
+        """Whether a person said anything here that a sidecar has a place for."""
+        return bool(self._typed() or self._keywords((), ()) or self.word.values.get("is_generated"))
+
+    def ours(self, base: Values | None, theirs: Values) -> dict[str, Value]:
+        """Our side of a merge, given what was last brought together (None: nothing yet).
+
+        A field that a person emptied has an empty text. What only the file says is handed over once,
+        where the sidecar is silent and a person has said something here: from then on the sidecar is
+        its home, and what is taken out there does not come back.
+        """
+        handed_over = {
+            name: value
+            for name, value in self.file.items()
+            if self.has_words and name not in theirs
+        }
+        ours = dict(handed_over if base is None else base)
+        ours.update(self._typed())
+        self._set_source_type(ours, theirs)
+        before = ours.get(KEYWORDS, ())
+        ours[KEYWORDS] = tuple(self._keywords(before, (base or {}).get(KEYWORDS, ())))
+        return ours
+
+    def paths(self, words: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Of each keyword that names a term the labels of what is wider, the widest first."""
+        terms = {word: self.vocabulary.find(word) for word in words}
+        return {
+            word: tuple(map(self.vocabulary.label, self.vocabulary.parents(term.id)[::-1]))
+            for word, term in terms.items()
+            if term and term.parent
+        }
+
+    def _typed(self) -> dict[str, Value]:
+        """The fields that a person typed here; those that were emptied have an empty text."""
+        values = self.word.values
+        typed: dict[str, Value] = {
+            name: tidy(name, values[name]) for name in TEXTS if name in values
+        }
+        place = values.get("place") or {}
+        typed |= {name: tidy(name, place[name]) for name in PLACE if place.get(name)}
+        return typed | ({"rating": str(self.rating)} if self.rating else {})
+
+    def _set_source_type(self, ours: dict[str, Value], theirs: Values) -> None:
+        """Any of the types that mean the same will do."""
+        says = self.word.values.get("is_generated")
+        if says is None:
+            return
+        there = theirs.get("source_type")
+        ours["source_type"] = GENERATED[0] if says else ""
+        if says == is_generated(there):
+            ours["source_type"] = there or ours["source_type"]
+
+    def _keywords(self, before: Value, base: Value) -> list[str]:
+        typed = self.word.values.get(KEYWORDS)
+        removed = {one.casefold() for one in self.word.removed.get(KEYWORDS, ())}
+        kept = [one for one in before if one.casefold() not in removed and not self._untagged(one)]
+        start = kept if typed is None else [tidy(KEYWORDS, one) for one in typed]
+        words = [*start, *self.word.added.get(KEYWORDS, ()), *self._labels(base)]
+        found: dict[str, str] = {}
+        for word in filter(None, words):
+            found.setdefault(word.casefold(), word)
+        return list(found.values()) if typed else _as_before(found, base)
+
+    def _labels(self, base: Value) -> list[str]:
+        """Tags of people by their labels; terms are spelled as the sidecar has them."""
+        there = {word.casefold(): word for word in base}
+        labels = [
+            (tag, tidy(KEYWORDS, self.vocabulary.label(tag))) for tag in self.tagged.added.values()
+        ]
+        return [
+            there.get(label.casefold(), label) if tag in self.vocabulary.terms else label
+            for tag, label in labels
+        ]
+
+    def _untagged(self, word: str) -> bool:
+        """Whether a person took this word away as a tag."""
+        term = self.vocabulary.find(word)
+        return plain(term.id if term else word) in self.tagged.removed
+
+
+def load_said(tools: Toolbox, media: Sequence[Media]) -> dict[str, Said]:
+    """What is said of these media, by media id; those that were never probed are left out.
+
+    Raises SchemaMismatch for a damaged journal.
+    """
+    settings = tools.settings
+    words, tagged = records_of_people(settings), tagging.words_of_people(settings)
+    picks, vocabulary = shortlist.picks(settings), names_of_terms(settings)
+    tools.derived.bring([one.media_id for one in media], ("probe",), anew=False)
+    found = {}
+    for one in media:
+        probe = _probe(tools.derived, one.media_id)
+        if probe is None:
+            continue
+        word, pick = words.get(one.asset_id, Word()), picks.get(one.asset_id)
+        in_file = said_in_file(probe)
+        record = StockRecord.from_json({"date": probe.created_at or "", **in_file})
+        found[one.media_id] = Said(
+            asset_id=one.asset_id,
+            word=word,
+            tagged=tagged.get(one.asset_id, tagging.Word()),
+            rating=pick.rating if pick else None,
+            file=_of_file(in_file, probe),
+            record=laid_over(record, word),
+            vocabulary=vocabulary,
+        )
+    return found
+
+
+def _probe(derived: DerivedFiles, media_id: str) -> Probe | None:
+    try:
+        stored = derived.outcome(media_id, "probe")
+    except SchemaMismatch:
+        return None  # `dam doctor` tells of it
+    return Probe.from_json(stored.result) if stored and stored.state is State.DONE else None
+
+
+def _of_file(in_file: Mapping[str, Json], probe: Probe) -> dict[str, Value]:
+    """What the file says in the fields of sidecars; when it was taken, every program reads there."""
+    found: dict[str, Value] = {name: tidy(name, in_file.get(name, "")) for name in TEXTS}
+    found |= {name: tidy(name, in_file.get("place", {}).get(name, "")) for name in PLACE}
+    found["rating"] = tidy("rating", str(probe.rating or ""))
+    found["source_type"] = GENERATED[0] if in_file.get("is_generated") else ""
+    found[KEYWORDS] = tuple(tidy(KEYWORDS, one) for one in in_file.get(KEYWORDS, ()))
+    return {name: value for name, value in found.items() if value}
+
+
+def _as_before(words: Mapping[str, str], base: Value) -> list[str]:
+    """Words as they stood when they were last brought together, new ones after them."""
+    stood = [word.casefold() for word in base]
+    return [words[key] for key in dict.fromkeys((*stood, *words)) if key in words]

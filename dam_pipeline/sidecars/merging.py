@@ -1,0 +1,145 @@
+"""The three-way merge of what a library and a sidecar say: pure, field by field.
+
+`base` is what both said when they were last brought together, `ours` the library now, `theirs` the
+sidecar now. What only one side changed is taken from it; where both changed a text differently there is a
+conflict, which a person decides. Keywords are a set: what one side added is added, what one side took
+away goes, and there are no conflicts.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dam_pipeline.records import Json
+from dam_pipeline.sidecars.fields import KEYWORDS, PROPERTIES, Value, Values, same
+
+Verdict = Literal["same", "write", "take", "both", "conflict"]
+Side = Literal["", "ours", "theirs"]
+_DECIDED: dict[Side, Verdict] = {"": "conflict", "ours": "write", "theirs": "take"}
+EMPTIED = "the sidecar has lost all that it said when it was last read or written"
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """One field: what each side says (None: nothing), and what both are to say.
+
+    `write` changes the sidecar, `take` the library, `both` both; a `conflict` is left as it is, and
+    `why` says more of it.
+    """
+
+    field: str
+    base: Value | None
+    ours: Value | None
+    theirs: Value | None
+    merged: Value | None
+    verdict: Verdict
+    why: str = ""
+
+    @property
+    def changes_sidecar(self) -> bool:
+        """Whether the sidecar is to say something else."""
+        return self.verdict in ("write", "both")
+
+    @property
+    def changes_library(self) -> bool:
+        """Whether the library is to say something else."""
+        return self.verdict in ("take", "both")
+
+    def to_json(self) -> dict[str, Json]:
+        """The documented form."""
+        sides = {name: _json(getattr(self, name)) for name in ("base", "ours", "theirs", "merged")}
+        return {"field": self.field, "verdict": self.verdict, **sides, "why": self.why}
+
+
+def merge(base: Values, ours: Values, theirs: Values, prefer: Side = "") -> list[Merge]:
+    """The merge of every field that any side speaks of; `prefer` decides conflicts.
+
+    An empty text of ours is what a person emptied, and stands against theirs.
+
+    A sidecar that says nothing any more, where it said something, is one conflict: a program that
+    knows nothing of our fields may have written it anew.
+    """
+    emptied = bool(base) and not theirs
+    fields = [name for name in PROPERTIES if name in base or name in ours or name in theirs]
+    return [
+        _merged(name, base.get(name), ours.get(name), theirs.get(name), prefer, emptied)
+        for name in fields
+    ]
+
+
+def merge_words(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
+    """Keywords in our order, then what they added; two are the same whatever their case.
+
+    A word keeps the spelling of the side that changed it. Their order does not count: programs sort
+    keywords, and here the first are the most important.
+    """
+    was, we, they = (_by_key(one) for one in (base, ours, theirs))
+    kept = [key for key in we if key in they or key not in was]
+    kept += [key for key in they if key not in we and key not in was]
+    return [_spelling(was.get(key), we.get(key), they.get(key)) for key in kept]
+
+
+def _merged(
+    name: str,
+    base: Value | None,
+    ours: Value | None,
+    theirs: Value | None,
+    prefer: Side,
+    emptied: bool,
+) -> Merge:
+    is_hidden = ours == "" and base is None and theirs is not None  # a person wants nothing there
+    ours = ours or None
+    if name == KEYWORDS and not (emptied and base):
+        return _merged_words(base, ours, theirs)
+    if same(name, ours, theirs):
+        return Merge(name, base, ours, theirs, theirs, "same")
+    why = EMPTIED if emptied and base else "both sides changed it"
+    is_conflict = (emptied and base is not None) or is_hidden
+    if not is_conflict and same(name, base, ours):
+        return Merge(name, base, ours, theirs, theirs, "take")
+    if not is_conflict and same(name, base, theirs):
+        return Merge(name, base, ours, theirs, ours, "write")
+    verdict, merged = _DECIDED[prefer], ours if prefer == "ours" else theirs
+    return Merge(name, base, ours, theirs, merged, verdict, why)
+
+
+def _merged_words(base: Value | None, ours: Value | None, theirs: Value | None) -> Merge:
+    words = merge_words(base or (), ours or (), theirs or ())
+    is_ours = _spelled(words) == _spelled(ours or ())
+    is_theirs = _spelled(words) == _spelled(theirs or ())
+    is_theirs = is_theirs and not (is_ours and _is_new_order(base or (), ours or ()))
+    verdicts: dict[tuple[bool, bool], Verdict] = {
+        (True, True): "same",
+        (True, False): "write",
+        (False, True): "take",
+        (False, False): "both",
+    }
+    verdict = verdicts[is_ours, is_theirs]
+    return Merge(KEYWORDS, base, ours, theirs, tuple(words) or None, verdict)
+
+
+def _is_new_order(base: Sequence[str], ours: Sequence[str]) -> bool:
+    """Whether the words that stayed stand in another order than they did."""
+    was, we = _by_key(base), _by_key(ours)
+    return [key for key in was if key in we] != [key for key in we if key in was]
+
+
+def _spelling(base: str | None, ours: str | None, theirs: str | None) -> str:
+    if ours is None or theirs is None:
+        return ours or theirs or ""
+    return theirs if ours == base else ours
+
+
+def _by_key(words: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word in words:
+        found.setdefault(word.casefold(), word)
+    return found
+
+
+def _spelled(words: Iterable[str]) -> set[str]:
+    return set(_by_key(words).values())
+
+
+def _json(value: Value | None) -> Json:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,133 @@
+"""Taking over into the library what people wrote into a sidecar with another program, as a person's word."""
+
+from collections.abc import Sequence
+
+from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.records import Json
+from dam_pipeline.settings import Settings
+from dam_pipeline.sidecars.fields import KEYWORDS, PLACE, TEXTS, is_generated, same
+from dam_pipeline.sidecars.library import Said
+from dam_pipeline.sidecars.merging import Merge
+from dam_pipeline.stock import shortlist
+from dam_pipeline.stock.fields import checked
+from dam_pipeline.stock.people import edit_record
+from dam_pipeline.tagging import people as tagging
+
+
+def refusals(said: Said, merges: Sequence[Merge], *, is_beside: bool) -> dict[str, str]:
+    """Why the library cannot take a field over, by field; most often there is nothing."""
+    refused = {}
+    for one in merges:
+        if one.field == "rating" and one.changes_library and said.rating and not _stars(one):
+            refused[one.field] = "the shortlist has ratings from 1 to 5, and knows no other"
+        try:
+            checked(_record_changes(said, merges, [one], is_beside))
+        except ConfigurationError as error:
+            refused[one.field] = str(error)
+    return refused
+
+
+def take_over(settings: Settings, said: Said, merges: Sequence[Merge], *, is_beside: bool) -> None:
+    """Make what the merges take the library's.
+
+    What the library says already is not written, nor what the stage `probe` will read by itself:
+    of a sidecar beside the original all but the date, where no person's word here stands over it.
+    Raises ConfigurationError for what `refusals` names.
+    """
+    if changes := _record_changes(said, merges, merges, is_beside):
+        edit_record(settings, [said.asset_id], changes)
+    for one in merges:
+        if one.field == KEYWORDS and one.changes_library:
+            _change_tags(settings, said, one, is_beside)
+        elif one.field == "rating" and one.changes_library and said.rating:
+            shortlist.add(settings, [said.asset_id], rating=_stars(one))
+
+
+def _record_changes(
+    said: Said, merges: Sequence[Merge], wanted: Sequence[Merge], is_beside: bool
+) -> dict[str, Json]:
+    """Changes of the stock record, as `edit_record` takes them; `merges` are all of the media."""
+    news = [one for one in wanted if one.changes_library and not _is_known(said, one, is_beside)]
+    changes: dict[str, Json] = {}
+    for one in news:
+        if one.field in TEXTS:
+            changes[one.field] = one.merged or ""
+        elif one.field in PLACE:
+            changes["place"] = _place(merges)
+        elif one.field == "source_type":
+            changes["is_generated"] = is_generated(one.merged)
+        elif one.field == KEYWORDS and (words := _keywords(said, one)):
+            changes[KEYWORDS] = words
+    return changes
+
+
+def _is_known(said: Said, one: Merge, is_beside: bool) -> bool:
+    """Whether the record says it already, or will by itself."""
+    name = "place" if one.field in PLACE else one.field
+    name = "is_generated" if name == "source_type" else name
+    if is_beside and name != "date" and name not in said.word.fields:
+        return True
+    if one.field in PLACE:
+        return same(one.field, getattr(said.record.place, one.field, "") or None, one.merged)
+    if one.field == "source_type":
+        return bool(said.record.is_generated) == is_generated(one.merged)
+    return one.field in TEXTS and same(one.field, getattr(said.record, name) or None, one.merged)
+
+
+def _place(merges: Sequence[Merge]) -> dict[str, Json]:
+    """The whole place as both sides are to have it: a part alone would hide the others' words."""
+    parts = {one.field: one.merged or "" for one in merges if one.field in PLACE}
+    if not parts.get("country"):
+        parts.pop("country", None) if parts.get("country_code") else None
+    if not parts.get("country_code"):
+        parts.pop("country_code", None) if parts.get("country") else None
+    return dict(parts)
+
+
+def _keywords(said: Said, one: Merge) -> Json:
+    """The person's own list anew, in its order; or what is added to the file's and taken from it."""
+    added, removed = _differences(one)
+    here = {word.casefold() for word in said.record.keywords}
+    if said.word.values.get(KEYWORDS) is None:
+        parts = {
+            "add": [word for word in added if word not in said.record.keywords],
+            "remove": [word for word in removed if word.casefold() in here],
+        }
+        return {key: words for key, words in parts.items() if words}
+    spelled = {word.casefold(): word for word in added}
+    gone = {word.casefold() for word in removed}
+    kept = [word for word in said.record.keywords if word.casefold() not in gone]
+    new = [word for word in added if word.casefold() not in here]
+    return [*(spelled.get(word.casefold(), word) for word in kept), *new]
+
+
+def _change_tags(settings: Settings, said: Said, one: Merge, is_beside: bool) -> None:
+    """Tags follow the keywords; those of a sidecar beside the original are read by the probe."""
+    added, removed = _differences(one)
+    given = {said.vocabulary.label(tag).casefold() for tag in said.tagged.added.values()}
+    in_file = {word.casefold() for word in said.file.get(KEYWORDS, ())}
+    known = given if is_beside else given | in_file
+    gone = [word for word in removed if word.casefold() in known]
+    new = [] if is_beside else [word for word in added if word.casefold() not in known]
+    if gone := [word for word in gone if _can_be_tag(word)]:
+        tagging.remove_tags(settings, said.asset_id, gone, said.vocabulary)
+    if new := [word for word in new if _can_be_tag(word)]:
+        tagging.add_tags(settings, said.asset_id, new, said.vocabulary)
+
+
+def _differences(one: Merge) -> tuple[list[str], list[str]]:
+    """Keywords that are new to us, also in their spelling, and those of ours that are gone."""
+    ours, merged = tuple(one.ours or ()), tuple(one.merged or ())
+    left = {word.casefold() for word in merged}
+    added = [word for word in merged if word not in ours]
+    return added, [word for word in ours if word.casefold() not in left]
+
+
+def _can_be_tag(word: str) -> bool:
+    return len(word) <= tagging.LONGEST and word.isprintable()
+
+
+def _stars(one: Merge) -> int | None:
+    """Stars as the shortlist has them; they go there if the media is on it with a rating."""
+    stars = str(one.merged or "")
+    return int(stars) if stars.isdigit() and int(stars) in shortlist.RATINGS else None

@@ -1,0 +1,112 @@
+"""Rules on the form of a file: kind, codec, container, bytes; what can be, is made right of itself."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from dam_pipeline.formats import RAW, suffix_of
+from dam_pipeline.records import Json, MediaKind
+from dam_pipeline.stock.rules.rule import Case, Mended, Said, Wrong, rule
+
+FORMS = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff", "heif": "heic", "hif": "heic"}
+"""Suffixes of pictures, by the name that the probe has for the form."""
+
+IN_QUICKTIME = frozenset(("av1", "dnxhd", "h264", "hevc", "mjpeg", "mpeg2video", "mpeg4", "prores"))
+"""Codecs, by ffprobe's names, that MOV and MP4 hold unchanged."""
+
+QUICKTIME = ("mov", "mp4", "m4v")
+
+
+def encoded(case: Case, what: str, before: str, after: str, **changes: Json) -> Said:
+    """What is said of pixels or sound that do not suit: encoded anew where the agency says how."""
+    how = case.form.transcode
+    if is_camera_raw(case):
+        fix = "Develop it in a raw converter, and `dam ingest` the picture."
+        return Wrong(f"{what}: it takes {after}, and this is a camera's raw {before}.", fix)
+    if how is None:
+        fix = "Export it so from your editor, and `dam ingest` the copy."
+        return Wrong(f"{what}: it takes {after}, and this is {before}.", fix)
+    made = replace(case.rendition, how="transcode", suffix=how.suffix, **changes)
+    message = f"{what}: the copy in the package is encoded anew."
+    return Mended(message, before, after, {"rendition": made})
+
+
+def is_camera_raw(case: Case) -> bool:
+    """Whether the master is a camera's raw file, which a person has to develop."""
+    return suffix_of(case.item.media.first_name) in RAW
+
+
+@rule("error")
+def kind_refused(case: Case) -> Iterator[Said]:
+    """The agency takes media of this kind."""
+    taken, kind = case.agency.media, case.item.probe.kind
+    if taken and kind not in taken:
+        message = f"{case.agency.name} takes {_either(sorted(taken))}, and this is {kind}."
+        yield Wrong(message, f"dam stock shortlist remove {case.key}")
+
+
+@rule("error", "fix")
+def codec(case: Case) -> Iterator[Said]:
+    """Pictures and sound are coded as the agency takes them; else the copy is encoded anew."""
+    if not _is_codec_taken(case):
+        found = f"{_codec(case)} {case.item.profile}".strip()
+        taken = _either(case.form.codecs)
+        yield encoded(case, f"{case.agency.name} does not take its codec", found, taken)
+
+
+@rule("error", "fix")
+def container(case: Case) -> Iterator[Said]:
+    """The file is of a form that the agency takes; else its streams are put into one, unchanged."""
+    taken, suffix = case.form.suffixes, suffix_of(case.item.media.first_name)
+    if not taken or not _is_codec_taken(case) or suffix in (fitting := _fitting(case)):
+        return
+    what = f"{case.agency.name} does not take this form of file"
+    if not fitting:
+        yield encoded(case, what, _codec(case) if _is_photo(case) else suffix, _either(taken))
+        return
+    how = case.rendition.how if _is_photo(case) else "remux"
+    made = replace(case.rendition, how=how, suffix=fitting[0])
+    message = f"{what}: streams and pixels stay, the container changes."
+    yield Mended(message, suffix, fitting[0], {"rendition": made})
+
+
+@rule("error")
+def too_many_bytes(case: Case) -> Iterator[Said]:
+    """The file is no larger than the agency takes; what is encoded anew is weighed afterwards."""
+    size, most = case.item.probe.size_bytes, case.form.max_bytes
+    if most and size > most and case.rendition.how != "transcode":
+        message = f"It has {size:,} bytes, {case.agency.name} takes {most:,}."
+        yield Wrong(message, "Export a smaller one or a shorter cut, and `dam ingest` that.")
+
+
+KIND_RULES = (kind_refused,)
+FORM_RULES = (codec, container)
+SIZE_RULES = (too_many_bytes,)
+
+
+def _codec(case: Case) -> str:
+    """The codec of the pictures, of sound alone that of the sound."""
+    return next(iter(case.item.probe.codecs), "")
+
+
+def _is_codec_taken(case: Case) -> bool:
+    taken, found = case.form.codecs, _codec(case)
+    return not taken or found in taken or f"{found} {case.item.profile}".casefold() in taken
+
+
+def _is_photo(case: Case) -> bool:
+    return case.item.probe.kind is MediaKind.IMAGE
+
+
+def _fitting(case: Case) -> list[str]:
+    """The suffixes that the agency takes and that suit the streams as they are, the own one first."""
+    taken, own, coded = case.form.suffixes, suffix_of(case.item.media.first_name), _codec(case)
+    if _is_photo(case):
+        fitting = [one for one in taken if FORMS.get(one, one) == (coded or FORMS.get(own, own))]
+    else:
+        fitting = [one for one in QUICKTIME if one in taken and coded in IN_QUICKTIME]
+        fitting = [*([own] if own in taken else []), *fitting]
+    return sorted(fitting, key=lambda one: one != own)
+
+
+def _either(words: Iterable[str]) -> str:
+    return " or ".join(words)

@@ -1,0 +1,229 @@
+"""Sheets as files, CSV and XLSX: rows of cells in, the same rows out, whatever program saved them.
+
+A text that a spreadsheet would take for a formula (`=`, `+`, `-`, `@` at its start) goes into CSV with
+an apostrophe before it, which reading takes away again; in XLSX its cell is of type text. What the
+cells mean is not known here.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+from zipfile import BadZipFile
+
+from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.stock.sheet_cells import Cell
+from dam_pipeline.stores.derived import replaced
+
+SUFFIXES = (".csv", ".xlsx")
+LONGEST_CELL = 32_767  # characters, of Excel's specifications and limits
+DELIMITERS = ",;\t|"
+HEADING_WITHIN = 10  # rows
+HIDDEN = "_version"
+WIDTHS = {"media": 28, "title": 44, "description": 60, "keywords": 60}  # in characters; else 14
+
+# At the start, and where a spreadsheet that expects another delimiter would begin a cell.
+_WRITTEN = re.compile(r"(?:^|(?<=[;\t\n]))([ ']*[=+\-@\t\r＝＋－＠])")
+_READ = re.compile(r"(?:^|(?<=[;\t\n]))'([ ']*[=+\-@\t\r＝＋－＠])")
+_ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")  # ECMA-376, 22.4.2.4: _x005F_ is an underscore
+_ESCAPED = re.compile(r"_x005[Ff]_(?=x[0-9A-Fa-f]{4}_)|_x000[Dd]_")
+
+Row = Sequence[Cell]
+
+
+def check_suffix(path: Path) -> None:
+    """Raise ConfigurationError for a file that is neither CSV nor XLSX by its name."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ConfigurationError(
+            f"{path.name} is no sheet that is known here. Save it as .xlsx, or as .csv in UTF-8."
+        )
+
+
+def write_sheet(path: Path, rows: Sequence[Row], *, bom: bool = False) -> None:
+    """Write rows, the first of which has the headings; the suffix decides between CSV and XLSX.
+
+    `bom` puts a byte order mark before CSV, by which Excel takes it for UTF-8. Raises
+    ConfigurationError for another suffix, and for a text that is too long for XLSX.
+    """
+    check_suffix(path)
+    with replaced(path) as temporary:
+        if path.suffix.lower() == ".csv":
+            _write_csv(temporary, rows, "utf-8-sig" if bom else "utf-8")
+        else:
+            _write_xlsx(temporary, rows)
+
+
+def read_sheet(path: Path, key: str, encoding: str = "") -> Iterator[tuple[int, dict[str, Cell]]]:
+    """Rows of a sheet as (number, cells by heading); the headings are on the row that has `key`.
+
+    Headings are lower case. Raises ConfigurationError where the file cannot be read, has no such
+    row, or its encoding is neither UTF-8 nor UTF-16 and not given.
+    """
+    check_suffix(path)
+    is_csv = path.suffix.lower() == ".csv"
+    rows = _read_csv(path, key, encoding) if is_csv else _read_xlsx(path)
+    headings: list[str] = []
+    for number, cells in rows:
+        if not headings:
+            names = [str(cell or "").strip().casefold() for cell in cells]
+            headings = names if key in names else []
+            _check_headings(path, headings)
+        elif any(cell not in (None, "") for cell in cells):
+            yield number, _by_heading(headings, cells)
+    if not headings:
+        raise ConfigurationError(
+            f"{path.name} has no column {key!r}. Its cells say which file a row is about; "
+            "`dam stock export` makes a sheet that has it."
+        )
+
+
+def _check_headings(path: Path, headings: Sequence[str]) -> None:
+    named = [one for one in headings if one]
+    twice = sorted({one for one in named if named.count(one) > 1})
+    if twice:
+        raise ConfigurationError(
+            f"{path.name} has more than one column {twice[0]!r}. Delete or rename one."
+        )
+
+
+def _by_heading(headings: Sequence[str], cells: Row) -> dict[str, Cell]:
+    row = {name: cell for name, cell in zip(headings, cells, strict=False) if name}
+    surplus = [cell for cell in cells[len(headings) :] if cell not in (None, "")]
+    return row | ({"": surplus[0]} if surplus else {})
+
+
+def _write_csv(path: Path, rows: Sequence[Row], encoding: str) -> None:
+    with open(path, "w", encoding=encoding, errors="replace", newline="") as file:
+        csv.writer(file).writerows([_harmless(cell) for cell in row] for row in rows)
+
+
+def _harmless(cell: Cell) -> Cell:
+    return _WRITTEN.sub(r"'\1", cell) if isinstance(cell, str) else cell
+
+
+def _read_csv(path: Path, key: str, encoding: str) -> Iterator[tuple[int, Row]]:
+    text = _decoded(path, encoding)
+    delimiter = _delimiter(text, key)
+    csv.field_size_limit(1 << 30)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        for number, cells in enumerate(reader, start=1):
+            yield number, [_READ.sub(r"\1", cell) for cell in cells]
+    except csv.Error as error:
+        raise ConfigurationError(
+            f"{path.name} line {reader.line_num} is no CSV ({error}). Save the sheet again as CSV."
+        ) from error
+
+
+def _decoded(path: Path, encoding: str) -> str:
+    """The text of a file by its byte order mark, as given, or else UTF-8."""
+    raw = _bytes(path)
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif raw.startswith(b"\xef\xbb\xbf"):
+        encoding = "utf-8-sig"
+    try:
+        text = raw.decode(encoding or "utf-8")
+        if "\0" not in text:
+            return text
+    except (UnicodeDecodeError, LookupError):
+        pass
+    raise ConfigurationError(
+        f"{path.name} is not in {encoding or 'UTF-8'}. Save it as “CSV UTF-8” or as .xlsx, or say "
+        "what it is in, such as --encoding cp1252 (Excel on Windows in western Europe) or mac-roman."
+    )
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _delimiter(text: str, key: str) -> str:
+    """The delimiter by which one of the first rows has the key's heading and the most cells."""
+    if text[:4].casefold() == "sep=":  # as Excel understands it
+        return text[4]
+
+    def fits(delimiter: str) -> int:
+        rows = islice(
+            csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), HEADING_WITHIN
+        )
+        found = (row for row in rows if key in (cell.strip().casefold() for cell in row))
+        return len(next(found, ()))
+
+    return max(DELIMITERS, key=fits)
+
+
+def _write_xlsx(path: Path, rows: Sequence[Row]) -> None:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    sheet = book.active
+    headings = [str(one) for one in rows[0]]
+    for number, row in enumerate(rows, start=1):
+        for at, value in enumerate(row, start=1):
+            cell = sheet.cell(number, at)
+            if isinstance(value, str):
+                cell.number_format = "@"  # Excel leaves what is typed into it alone
+                if value:
+                    cell.value = _fitting(value, headings[at - 1])
+                    cell.data_type = "s"  # also where it looks like a formula or an error
+            else:
+                cell.value = value
+    _dress(sheet, headings)
+    book.save(path)
+
+
+def _dress(sheet: Any, headings: Sequence[str]) -> None:
+    """Headings that stay in sight, columns one can read, those for reading in grey."""
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
+    sheet.freeze_panes = "B2"
+    for at, name in enumerate(headings, start=1):
+        is_read_only = name.startswith("_")
+        column = sheet.column_dimensions[get_column_letter(at)]
+        column.width = WIDTHS.get(name.removeprefix("_suggested_"), 14)
+        column.hidden = name == HIDDEN
+        for number in range(1, sheet.max_row + 1):
+            colour = "FF808080" if is_read_only else "FF000000"
+            sheet.cell(number, at).font = Font(bold=number == 1, color=colour)
+
+
+def _fitting(text: str, heading: str) -> str:
+    if len(text) > LONGEST_CELL:
+        raise ConfigurationError(
+            f"A cell of {heading} would have {len(text)} characters, more than the {LONGEST_CELL} "
+            "that a cell of Excel holds. Export to .csv."
+        )
+    return _ESCAPE.sub("_x005F_", text)
+
+
+def _read_xlsx(path: Path) -> Iterator[tuple[int, Row]]:
+    import openpyxl
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    raw = io.BytesIO(_bytes(path))
+    try:
+        book = openpyxl.load_workbook(raw, read_only=True, data_only=True)
+        sheet = book.active or book.worksheets[0]
+        sheet.reset_dimensions()  # some programs write wrong ones
+        for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
+            yield number, [_unescaped(cell) for cell in cells]
+    except (BadZipFile, InvalidFileException, KeyError, IndexError, ParseError) as error:
+        raise ConfigurationError(
+            f"{path.name} is no workbook that can be read ({error}). Open it in a spreadsheet "
+            "program and save it as .xlsx without a password."
+        ) from error
+
+
+def _unescaped(cell: Cell) -> Cell:
+    if not isinstance(cell, str):
+        return cell
+    return _ESCAPED.sub(lambda found: "_" if found[0][4] == "5" else "\n", cell)

@@ -1,0 +1,191 @@
+"""The ledger of deliveries: last words, what agencies have, and results that people enter or import."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.settings import Settings
+from dam_pipeline.stock.deliveries import (
+    Deliveries,
+    Delivery,
+    DeliveryState,
+    no_longer_to_send,
+    there_already,
+)
+from dam_pipeline.stock.results import compare_results, read_results, results_of
+
+A = Delivery(
+    agency="adobe-stock",
+    media_id="m-a",
+    asset_id="a",
+    destination="sftp://host/upload",
+    package="/packages/one",
+    file="media/a.mov",
+    sha256="11",
+    size_bytes=10,
+    master_sha256="aa",
+    state=DeliveryState.VERIFIED,
+    remote="sftp://host/upload/a.mov",
+    verified="sha256",
+)
+B = replace(A, media_id="m-b", asset_id="b", file="media/b.mov", sha256="22")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of a home of this test's own."""
+    return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Deliveries:
+    """Its ledger, empty."""
+    return Deliveries(settings)
+
+
+def review(tmp_path: Path, text: str, encoding: str = "utf-8") -> Path:
+    """An agency's table."""
+    path = tmp_path / "review.csv"
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+class TestTheLedger:
+    def test_the_last_word_counts_and_all_are_kept(self, ledger: Deliveries) -> None:
+        ledger.record(A.now(DeliveryState.UPLOADING), B.now(DeliveryState.UPLOADING))
+        ledger.record(A, replace(A, destination="elsewhere"))
+        assert [one.state.value for one in ledger.history()] == [
+            *("uploading", "uploading", "verified", "verified")
+        ]
+        latest = ledger.latest()
+        assert latest[A.key].state is DeliveryState.VERIFIED
+        assert latest[B.key].state is DeliveryState.UPLOADING
+        assert len(latest) == 3
+        assert all(one.when.endswith("+00:00") for one in ledger.history())
+
+    def test_of_an_asset_all_destinations_are_told_in_the_order_of_their_last_words(
+        self, ledger: Deliveries
+    ) -> None:
+        elsewhere = replace(A, destination="elsewhere")
+        ledger.record(A, elsewhere, B, A.now(DeliveryState.ACCEPTED))
+        found = ledger.of_assets(["a", "nobody"])
+        assert [one.destination for one in found["a"]] == ["elsewhere", A.destination]
+        assert found["nobody"] == []
+
+    @pytest.mark.parametrize(
+        ("state", "is_there"),
+        [
+            ("planned", False),
+            ("approved", False),
+            ("uploading", False),
+            ("delivered", True),
+            ("verified", True),
+            ("accepted", True),
+            ("rejected", False),
+            ("withdrawn", False),
+        ],
+    )
+    def test_an_agency_has_what_came_to_any_destination_of_it(
+        self, ledger: Deliveries, state: str, is_there: bool
+    ) -> None:
+        ledger.record(A.now(DeliveryState(state)))
+        assert set(there_already(ledger.latest(), A.agency, ["a", "b"])) == (
+            {"a"} if is_there else set()
+        )
+        assert there_already(ledger.latest(), "pond5", ["a"]) == {}
+
+    def test_the_same_bytes_are_not_sent_again_after_a_rejection_others_are(
+        self, ledger: Deliveries
+    ) -> None:
+        ledger.record(A.now(DeliveryState.REJECTED, reason="noise"))
+        elsewhere = replace(A, destination="elsewhere", state=DeliveryState.PLANNED)
+        latest = ledger.latest()
+        assert no_longer_to_send(latest, [elsewhere])["a"].reason == "noise"
+        assert no_longer_to_send(latest, [replace(elsewhere, sha256="33")]) == {}
+
+    def test_releases_are_told_apart_by_bytes_and_name(self, ledger: Deliveries) -> None:
+        release = replace(A, media_id="", asset_id="", file="releases/anna.pdf", sha256="77")
+        ledger.record(release)
+        latest = ledger.latest()
+        assert no_longer_to_send(latest, [release])
+        assert not no_longer_to_send(latest, [replace(release, file="releases/ben.pdf")])
+        assert not no_longer_to_send(latest, [replace(release, sha256="78")])
+
+    def test_a_line_that_a_crash_cut_short_loses_nothing_else(
+        self, ledger: Deliveries, settings: Settings
+    ) -> None:
+        ledger.record(A)
+        journal = settings.home / "journal" / "deliveries.jsonl"
+        journal.write_text(journal.read_text() + '{"agency": "ado')
+        ledger.record(B, replace(B, destination="elsewhere"))
+        assert [one.asset_id for one in ledger.history()] == ["a", "b", "b"]
+
+
+class TestResults:
+    def test_a_persons_word_counts_for_every_destination_of_the_agency(
+        self, ledger: Deliveries, settings: Settings
+    ) -> None:
+        ledger.record(A, replace(A, destination="elsewhere"), replace(A, agency="pond5"), B)
+        words = results_of(settings, A.agency, {"a": "a.mov"}, DeliveryState.REJECTED, "noise")
+        assert {(one.destination, one.state.value, one.reason, one.by) for one in words} == {
+            (A.destination, "rejected", "noise", "person"),
+            ("elsewhere", "rejected", "noise", "person"),
+        }
+
+    def test_what_was_never_sent_is_named(self, ledger: Deliveries, settings: Settings) -> None:
+        ledger.record(A, B.now(DeliveryState.APPROVED))
+        with pytest.raises(ConfigurationError, match=r"b\.mov"):
+            results_of(settings, A.agency, {"a": "a.mov", "b": "b.mov"}, DeliveryState.ACCEPTED)
+        with pytest.raises(ConfigurationError, match="only to adobe-stock"):
+            results_of(settings, "pond5", {"a": "a.mov"}, DeliveryState.ACCEPTED)
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+    @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+    def test_tables_of_agencies_are_read_whatever_they_are_written_in(
+        self, tmp_path: Path, encoding: str, delimiter: str
+    ) -> None:
+        lines = [
+            ("File name", "Title", "Review Status", "Rejection reason"),
+            ("a.mov", "Café", "Accepted", ""),
+            ("b.mov", "Two", "Not accepted", "déjà vu"),
+        ]
+        text = "\r\n".join(delimiter.join(line) for line in lines)
+        rows = read_results(review(tmp_path, text, encoding))
+        assert [(one.number, one.name, one.status, one.reason) for one in rows] == [
+            (2, "a.mov", "Accepted", ""),
+            (3, "b.mov", "Not accepted", "déjà vu"),
+        ]
+
+    @pytest.mark.parametrize("text", ["", "colour,status\nred,accepted\n", "file,reason\na,b\n"])
+    def test_a_table_without_its_columns_is_refused_by_name(
+        self, tmp_path: Path, text: str
+    ) -> None:
+        with pytest.raises(ConfigurationError, match="'file name'"):
+            read_results(review(tmp_path, text))
+
+    def test_rows_are_matched_by_file_name_stem_or_media_and_the_rest_is_named(
+        self, ledger: Deliveries, settings: Settings, tmp_path: Path
+    ) -> None:
+        twin = replace(A, asset_id="twin", media_id="m-twin", destination="elsewhere")
+        c = replace(A, asset_id="c", media_id="m-c", file="media/c.mov")
+        ledger.record(A, B, twin, c.now(DeliveryState.ACCEPTED))
+        text = (
+            "file,status,reason\nB.MOV,rejected,noise\nc,Online,\nm-a,For sale,\n"
+            "a.mov,accepted,\nz.mov,accepted,\nb.mov,who knows,\nb.mov,in review,\n"
+        )
+        found = compare_results(settings, A.agency, read_results(review(tmp_path, text)))
+        assert [(one.asset_id, one.state.value, one.reason) for one in found.changes] == [
+            ("b", "rejected", "noise"),
+            ("a", "accepted", ""),
+        ]
+        assert (found.unchanged, found.pending) == (1, 1)
+        assert [(one.row, one.name, one.why) for one in found.unknown] == [
+            (5, "a.mov", "several media were sent under it"),
+            (6, "z.mov", "nothing was sent under it"),
+            (7, "b.mov", "no known status: 'who knows'"),
+        ]
+        assert len(ledger.history()) == 4  # nothing was recorded by comparing
+        json.dumps(found.to_json())

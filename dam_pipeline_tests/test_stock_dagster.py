@@ -1,0 +1,256 @@
+"""Stock in Dagster: checks that block, jobs that package and publish, the schedule of what is approved."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from PIL import Image
+
+from dam_pipeline.assets.stock import DELIVERABLE, DELIVERY, PACKAGE, SHORTLIST
+from dam_pipeline.definitions import build_definitions
+from dam_pipeline.packaging.manifest import read_manifest
+from dam_pipeline.partitions import add_keys
+from dam_pipeline.publishing import parse_destination
+from dam_pipeline.publishing.approving import approve
+from dam_pipeline.records import Media
+from dam_pipeline.settings import Settings
+from dam_pipeline.stages.work import Toolbox
+from dam_pipeline.stock import shortlist
+from dam_pipeline.stock.deliveries import Deliveries, DeliveryState
+from dam_pipeline.stock.people import edit_record
+from dam_pipeline_tests.clips import place
+from dam_pipeline_tests.drawings import add
+from resources.library import LibraryResource, close_libraries
+from sensors.publishing import build_publish_approved
+
+AGENCY = "generic"
+FITS = "fits_generic"
+TONIGHT = datetime(2026, 11, 22, 2, tzinfo=UTC)
+
+
+class Desk:
+    """Two described photographs and one without a word, on the shortlist of a home of their own."""
+
+    def __init__(self, settings: Settings, folder: Path, instance: dg.DagsterInstance) -> None:
+        self.settings, self.folder, self.instance = settings, folder, instance
+        self.resource = LibraryResource(home=str(settings.home))
+        self.media = self._make()
+
+    def _make(self) -> dict[str, Media]:
+        originals = self.folder / "originals"
+        originals.mkdir()
+        for seed, name in enumerate(("cliff", "harbour", "unsaid")):
+            Image.fromarray(place(seed, 640, 480)).save(originals / f"{name}.jpg")
+        with Toolbox.open(self.settings) as tools:
+            found = add(tools, originals, ("probe", "checksum", "poster"))
+        media = {one.first_name.removesuffix(".jpg"): one for one in found}
+        for name in ("cliff", "harbour"):
+            self.describe(media[name], name)
+        shortlist.add(self.settings, [media[name].asset_id for name in sorted(media)])
+        add_keys(self.instance, sorted(one.partition_key for one in found))
+        return media
+
+    def describe(self, media: Media, name: str) -> None:
+        said = {
+            "title": f"The {name} at noon, seen from the sea",
+            "description": f"The {name} at noon, seen from the sea, on a calm day",
+            "keywords": [name, "sea", "noon", "coast", "water", "sky", "calm"],
+            "usage": "commercial",
+        }
+        edit_record(self.settings, [media.asset_id], said)
+
+    def run(self, job: str, **config: Any) -> dg.DagsterRun:
+        """One run of a job of one op."""
+        (op,) = (node.name for node in self.definitions.resolve_job_def(job).nodes)
+        result = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            run_config={"ops": {op: {"config": config}}},
+            raise_on_error=False,
+        )
+        run = self.instance.get_run_by_id(result.run_id)
+        assert run is not None
+        return run
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        return build_definitions(self.settings)
+
+    def failure(self, run: dg.DagsterRun) -> str:
+        """What a failed run says first."""
+        (event,) = (
+            one.dagster_event
+            for one in self.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+        )
+        assert event
+        data = event.step_failure_data.user_failure_data
+        return (data.description if data else None) or ""
+
+    def keys_of(self, asset: str) -> set[str]:
+        """First names of the media whose partitions of an asset were made."""
+        made = self.instance.get_materialized_partitions(dg.AssetKey(asset))
+        return {name for name, one in self.media.items() if one.partition_key in made}
+
+    def last(self, asset: str, partition: str | None = None) -> dict[str, Any]:
+        """The metadata of the last materialisation."""
+        records = self.instance.fetch_materializations(
+            dg.AssetRecordsFilter(
+                dg.AssetKey(asset), asset_partitions=[partition] if partition else None
+            ),
+            limit=1,
+        ).records
+        assert records[0].asset_materialization
+        return {k: v.value for k, v in records[0].asset_materialization.metadata.items()}
+
+    def check(self, asset: str, name: str) -> dg.AssetCheckEvaluation:
+        """The last evaluation of a check."""
+        key = dg.AssetCheckKey(dg.AssetKey(asset), name)
+        (record,) = self.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+        assert record.event and record.event.dagster_event
+        return record.event.dagster_event.asset_check_evaluation_data
+
+    def package(self) -> Path:
+        """A package of what can be packaged."""
+        run = self.run("package_for_stock", agency=AGENCY)
+        assert run.status is dg.DagsterRunStatus.SUCCESS, self.failure(run)
+        return Path(self.last(PACKAGE)["folder"])
+
+
+@pytest.fixture
+def desk(settings: Settings, tmp_path: Path) -> Iterator[Desk]:
+    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
+        yield Desk(settings, tmp_path, instance)
+        close_libraries()
+
+
+def test_a_package_is_made_of_what_fits_and_names_what_does_not(desk: Desk) -> None:
+    folder = desk.package()
+    manifest = read_manifest(folder)
+    titles = {one.title for one in manifest.items}
+    assert titles == {f"The {name} at noon, seen from the sea" for name in ("cliff", "harbour")}
+    assert [one.media_id for one in manifest.left_out] == [desk.media["unsaid"].media_id]
+    assert desk.keys_of(DELIVERABLE) == {"cliff", "harbour"}
+    shown = desk.last(DELIVERABLE, desk.media["cliff"].partition_key)
+    item = next(one for one in manifest.items if one.partition_key == desk.media["cliff"].partition_key)
+    assert shown["sha256"] == hashlib.sha256((folder / item.file).read_bytes()).hexdigest()
+    assert shown["lineage"]["probe"]["code_version"]
+
+
+def test_the_check_of_the_agency_is_red_for_an_item_with_an_error_and_names_it(desk: Desk) -> None:
+    desk.package()
+    found = desk.check(SHORTLIST, FITS)
+    assert not found.passed
+    assert desk.media["unsaid"].partition_key in (found.description or "")
+    desk.describe(desk.media["unsaid"], "island")
+    desk.package()
+    assert desk.check(SHORTLIST, FITS).passed
+
+
+def test_errors_block_a_strict_package_and_one_of_nothing_else(desk: Desk) -> None:
+    strict = desk.run("package_for_stock", agency=AGENCY, strict=True)
+    key = desk.media["unsaid"].partition_key
+    alone = desk.run("package_for_stock", agency=AGENCY, media=[key])
+    for run in (strict, alone):
+        assert run.status is dg.DagsterRunStatus.FAILURE
+        assert key in desk.failure(run)
+    assert desk.keys_of(DELIVERABLE) == set()
+
+
+def test_an_agency_that_is_none_is_told_with_those_there_are(desk: Desk) -> None:
+    run = desk.run("package_for_stock", agency="adobe")
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    assert "adobe-stock" in desk.failure(run)
+
+
+def test_checks_run_by_themselves_one_an_agency(desk: Desk) -> None:
+    job = desk.definitions.resolve_job_def("check_shortlist")
+    assert job.execute_in_process(instance=desk.instance).success
+    assert not desk.check(SHORTLIST, FITS).passed
+    found = desk.check(SHORTLIST, "fits_adobe_stock")
+    assert found.metadata["items"].value == 3
+    assert desk.last(SHORTLIST)["media"] == 3
+
+
+def test_a_package_is_published_once_and_each_file_told_on_its_partition(desk: Desk) -> None:
+    folder, there = desk.package(), desk.folder / "agency"
+    there.mkdir()
+    run = desk.run("publish_packages", packages=[folder.name], to=str(there))
+    assert run.status is dg.DagsterRunStatus.SUCCESS, desk.failure(run)
+    manifest = read_manifest(folder)
+    sent = {path.name: path.read_bytes() for path in there.rglob("*") if path.is_file()}
+    for item in manifest.items:
+        assert hashlib.sha256(sent[Path(item.file).name]).hexdigest() == item.sha256
+    assert desk.keys_of(DELIVERY) == {"cliff", "harbour"}
+    assert desk.last(DELIVERY, manifest.items[0].partition_key)["state"] == "verified"
+    before = {path: path.stat().st_mtime_ns for path in there.rglob("*")}
+    again = desk.run("publish_packages", packages=[str(folder)], to=str(there))
+    assert again.status is dg.DagsterRunStatus.SUCCESS
+    assert {path: path.stat().st_mtime_ns for path in there.rglob("*")} == before
+
+
+def test_a_dry_run_sends_nothing_and_says_what_it_would(desk: Desk) -> None:
+    folder, there = desk.package(), desk.folder / "agency"
+    there.mkdir()
+    run = desk.run("publish_packages", packages=[str(folder)], to=str(there), dry_run=True)
+    assert run.status is dg.DagsterRunStatus.SUCCESS
+    assert list(there.rglob("*")) == []
+    assert Deliveries(desk.settings).history() == []
+    messages = [one.message for one in desk.instance.all_logs(run.run_id)]
+    for item in read_manifest(folder).items:
+        assert any(f"would be sent: {item.file}" in one for one in messages)
+
+
+def test_a_package_that_was_changed_is_refused(desk: Desk) -> None:
+    folder, there = desk.package(), desk.folder / "agency"
+    there.mkdir()
+    item = read_manifest(folder).items[0]
+    with open(folder / item.file, "ab") as file:
+        file.write(b"more")
+    run = desk.run("publish_packages", packages=[str(folder)], to=str(there))
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    assert item.file in desk.failure(run)
+    assert list(there.rglob("*")) == []
+
+
+def test_half_an_order_is_refused(desk: Desk) -> None:
+    run = desk.run("publish_packages", to="/somewhere")
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    assert "`packages`" in desk.failure(run)
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated(desk: Desk) -> None:
+    folder = desk.package()
+    run = desk.run("publish_packages", packages=[str(folder)], to="sftp://me:swordfish@host/dir")
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    assert "password" in desk.failure(run)
+    assert "swordfish" not in desk.failure(run)
+
+
+def test_the_schedule_publishes_what_is_approved_and_nothing_else(desk: Desk) -> None:
+    schedule = build_publish_approved(desk.settings)
+    assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+    folder, there = desk.package(), desk.folder / "agency"
+    there.mkdir()
+    assert isinstance(tick(desk, schedule), dg.SkipReason)
+    approve(desk.settings, folder, parse_destination(str(there)))
+    request = tick(desk, schedule)
+    assert isinstance(request, dg.RunRequest)
+    assert json.dumps(request.run_config) == "{}"
+    run = desk.run("publish_packages")
+    assert run.status is dg.DagsterRunStatus.SUCCESS, desk.failure(run)
+    states = {one.state for one in Deliveries(desk.settings).latest().values()}
+    assert states == {DeliveryState.VERIFIED}
+    assert isinstance(tick(desk, schedule), dg.SkipReason)
+
+
+def tick(desk: Desk, schedule: dg.ScheduleDefinition) -> Any:
+    with dg.build_schedule_context(
+        instance=desk.instance,
+        resources={"library": desk.resource},
+        scheduled_execution_time=TONIGHT,
+    ) as context:
+        return schedule(context)
