@@ -13,6 +13,14 @@ from dam_pipeline.assets.graph import media_graph
 from dam_pipeline.assets.media import media_assets, original
 from dam_pipeline.assets.metrics import library_metrics
 from dam_pipeline.assets.spaces import space_assets
+from dam_pipeline.assets.stock import (
+    package_check,
+    stock_checks,
+    stock_deliverable,
+    stock_delivery,
+    stock_package,
+    stock_shortlist,
+)
 from dam_pipeline.catalogue.active_models import library_settings
 from dam_pipeline.settings import Settings, load_settings
 from resources.library import LibraryResource
@@ -23,6 +31,7 @@ from sensors.lost_runs import build_lost_runs
 from sensors.media_folders import build_media_folders
 from sensors.nightly import build_nightly
 from sensors.promoted_space import promoted_space
+from sensors.publishing import build_publish_approved
 from sensors.unfinished_files import unfinished_files
 from sensors.weekly import build_weekly_verify
 
@@ -39,7 +48,12 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             run_estimates,
             originals_verified,
             *space_assets(settings),
+            stock_shortlist,
+            stock_deliverable,
+            stock_package,
+            stock_delivery,
         ],
+        asset_checks=[stock_checks(settings), package_check],
         jobs=[
             jobs.ingest,
             jobs.graph,
@@ -49,6 +63,9 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             jobs.verify_originals,
             jobs.build_space,
             jobs.promote_space,
+            jobs.check_shortlist,
+            jobs.package_for_stock,
+            jobs.publish_packages,
         ],
         sensors=[
             build_media_folders(settings),
@@ -60,7 +77,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
             build_send_events(settings),
             build_tell_failures(settings),
         ],
-        schedules=[build_nightly(settings), build_weekly_verify(settings)],
+        schedules=[
+            build_nightly(settings),
+            build_weekly_verify(settings),
+            build_publish_approved(settings),
+        ],
         resources={"library": LibraryResource(home=str(settings.home))},
         # Models are loaded once a process: a process a step would load them again.
         executor=dg.in_process_executor,

@@ -1,10 +1,12 @@
-"""The jobs: find files, bring them up to date, do it again; rebuild the library's graph."""
+"""The jobs: find files, bring them up to date, do it again; the graph; packages for stock."""
 
 import dagster as dg
 
 from dam_pipeline import __version__
 from dam_pipeline.ops.discover import find_media
+from dam_pipeline.ops.package_for_stock import make_package
 from dam_pipeline.ops.process_files import process_files as process_files_op
+from dam_pipeline.ops.publish_packages import send_packages
 from dam_pipeline.ops.reprocess import choose_media
 from dam_pipeline.run_tags import JOB_TAG, VERSION
 from dam_pipeline.stages import STAGES
@@ -80,4 +82,32 @@ promote_space = dg.define_asset_job(
     selection=dg.AssetSelection.assets("candidate_space", "active_space"),
     description="Compare a candidate embedding space with the active one; promote it if it is fit.",
     tags={JOB_TAG: "promote_space", "dagster/max_retries": "0"},
+)
+
+
+@dg.job(
+    description="Package media for one stock agency; those with errors are left out and named.",
+    tags={JOB_TAG: "package_for_stock", "dagster/max_retries": "0"},
+    metadata={VERSION: __version__},
+)
+def package_for_stock() -> None:
+    """`dam stock package` from the launchpad or over GraphQL."""
+    make_package()
+
+
+@dg.job(
+    description="Send packages to where they are wanted: those named, or all that people approved.",
+    tags={JOB_TAG: "publish_packages", "dagster/max_retries": "0"},
+    metadata={VERSION: __version__},
+)
+def publish_packages() -> None:
+    """`dam stock publish` from the launchpad, over GraphQL or by schedule."""
+    send_packages()
+
+
+check_shortlist = dg.define_asset_job(
+    "check_shortlist",
+    selection=dg.AssetSelection.assets("stock_shortlist"),
+    description="Hold what people chose for stock against the rules of every agency.",
+    tags={JOB_TAG: "check_shortlist", "dagster/max_retries": "0"},
 )

@@ -48,7 +48,7 @@ class Clip:
     """One file: keyframes as (start_s, end_s, vector), faces as (keyframe, vector), segments.
 
     Segments are (start_s, end_s, text), their words spread evenly; `probe` is more that the probe says;
-    `prints` are the lumas (n, 256) of its fingerprints, two a second.
+    `prints` are the lumas (n, 256) of its fingerprints, two a second; `sha256` what `checksum` found.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Clip:
     folder: str = "/library"
     probe: Mapping[str, Json] = field(default_factory=dict)
     prints: np.ndarray | None = None
+    sha256: str = ""
     media_id: str = field(default="")
 
     def __post_init__(self) -> None:
@@ -108,6 +109,8 @@ class Handmade:
             }
             for at, (start, end, _) in enumerate(clip.keyframes)
         ]
+        if clip.sha256:
+            self._outcome(clip, "checksum", {"sha256": clip.sha256}, None)
         shots = [{"start_s": 0.0, "end_s": clip.duration_s}] if keyframes else []
         self._outcome(clip, "shots", {}, shots, schemas.SHOTS)
         self._outcome(clip, "keyframes", {}, keyframes, schemas.KEYFRAMES)

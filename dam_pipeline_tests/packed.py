@@ -38,9 +38,7 @@ def pack(
     checklist = _file(folder, "CHECKLIST.md", b"- [ ] send\n", "", "")
     write_manifest(
         folder,
-        Manifest(
-            agency, "1", {}, items, table=table, checklist=checklist, files=sent_along
-        ),
+        Manifest(agency, "1", {}, items, table=table, checklist=checklist, files=sent_along),
     )
     return folder
 

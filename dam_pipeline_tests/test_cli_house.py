@@ -22,10 +22,11 @@ def test_every_command_of_the_design_is_there() -> None:
         "tag": ("add", "remove", "list", "vocabulary", "calibrate"),
         "events": ("waiting", "send", "schema"),
         "space": ("list", "build", "compare", "promote", "rollback", "remove"),
+        "sidecar": ("diff", "write", "merge"),
         "stock": (
             *("export", "import"),
             *("edit", "show"),
-            *("publish", "approve"),
+            *("package", "publish", "approve"),
             *(f"deliveries {name}" for name in ("list", "accept", "reject", "withdraw", "import")),
             *("shortlist add", "shortlist remove", "shortlist list"),
         ),

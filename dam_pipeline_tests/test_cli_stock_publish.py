@@ -95,7 +95,10 @@ class TestPublish:
         assert everything_below(tmp_path) == before
 
     def test_plain_ftp_is_warned_of(self, home: Path) -> None:
-        for to, is_warned in {"ftp://me@host.invalid/": True, "sftp://me@host.invalid/": False}.items():
+        for to, is_warned in {
+            "ftp://me@host.invalid/": True,
+            "sftp://me@host.invalid/": False,
+        }.items():
             told = dam("stock", "publish", "spring", "--to", to, "--dry-run")
             assert ("warning" in told.stderr) is is_warned
 

@@ -52,6 +52,16 @@ ASSET_GRAPH = {
     "candidate_embeddings": ("embedding_spaces", {"keyframes", "transcript"}),
     "candidate_space": ("embedding_spaces", {"candidate_embeddings"}),
     "active_space": ("embedding_spaces", {"candidate_space"}),
+    "stock_shortlist": (
+        "stock",
+        {"probe", "checksum", "tags", "transcript", "face_embeddings"},
+    ),
+    "stock_deliverable": (
+        "stock",
+        {"probe", "checksum", "tags", "transcript", "face_embeddings", "stock_shortlist"},
+    ),
+    "stock_package": ("stock", {"stock_deliverable"}),
+    "stock_delivery": ("stock", {"stock_deliverable", "stock_package"}),
     "run_estimates": ("L3_library", set()),
     "originals_verified": ("L3_library", {"checksum"}),
     "library_metrics": ("L3_library", {"search_index"}),

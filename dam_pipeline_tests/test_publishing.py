@@ -1,14 +1,6 @@
 """Publishing packages: what goes where, what is told, cuts, kills, two at once, limits."""
 
-import logging
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,52 +14,16 @@ from dam_pipeline.publishing.sending import Options, publish, unfinished
 from dam_pipeline.publishing.turns import turn_at
 from dam_pipeline.settings import Settings
 from dam_pipeline.stock.deliveries import Deliveries, DeliveryState
-from dam_pipeline_tests.delivery_servers import DeliveryServer
+from dam_pipeline_tests.breaking import (
+    check_ledger,
+    files_below,
+    kill_again_and_again,
+    publish_command,
+    started,
+)
 from dam_pipeline_tests.packed import AGENCY, pack, several, some_bytes
-from dam_pipeline_tests.processed import run_dam
-from dam_pipeline_tests.s3_server import Bucket
 
 QUICK = Options(trying=Trying(tries=3, first_wait_s=0.01))
-
-REMOTES = [
-    pytest.param("sftp", marks=pytest.mark.sftp),
-    pytest.param("ftps", marks=pytest.mark.ftps),
-    pytest.param("s3", marks=pytest.mark.s3),
-]
-
-
-@dataclass(frozen=True)
-class Remote:
-    """A server of our own: where to send, what lies there, and how to cut its lines."""
-
-    destination: Destination
-    files: Callable[[], dict[str, bytes]]
-    cut: Callable[[], int]
-
-
-@pytest.fixture(params=REMOTES)
-def remote(request: pytest.FixtureRequest) -> Remote:
-    """Each kind of server in turn."""
-    if request.param == "s3":
-        bucket: Bucket = request.getfixturevalue("bucket")
-        return Remote(
-            parse_destination(f"{bucket.uri}/upload"), lambda: objects_in(bucket), lambda: 0
-        )
-    server: DeliveryServer = request.getfixturevalue(f"{request.param}_server")
-    url, folder = server.own_folder()
-    destination = parse_destination(url)
-    return Remote(destination, lambda: files_below(folder), server.cut)
-
-
-def objects_in(bucket: Bucket) -> dict[str, bytes]:
-    """What lies below `upload` in a bucket, by name."""
-    listed = bucket.client.list_objects_v2(Bucket=bucket.name, Prefix="upload/")
-    return {
-        entry["Key"].removeprefix("upload/"): bucket.client.get_object(
-            Bucket=bucket.name, Key=entry["Key"]
-        )["Body"].read()
-        for entry in listed.get("Contents", [])
-    }
 
 
 @pytest.fixture
@@ -79,15 +35,6 @@ def there(tmp_path: Path) -> Destination:
 def files_in(destination: Destination) -> dict[str, bytes]:
     """What lies in a destination folder, by path."""
     return files_below(Path(destination.folder))
-
-
-def files_below(folder: Path) -> dict[str, bytes]:
-    """All files of a folder, by path."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
 
 
 def states(settings: Settings) -> dict[str, str]:
@@ -259,8 +206,8 @@ class TestTwoAtOnce:
     ) -> None:
         clips = several(8, 100_000)
         package = pack(tmp_path / "package", clips)
-        command = _command(package, there, "--limit", "2MB/s")
-        both = [_start(settings, command) for _ in range(2)]
+        command = publish_command(package, there, "--limit", "2MB/s")
+        both = [started(settings, command) for _ in range(2)]
         codes = sorted(one.wait(timeout=60) for one in both)
         assert codes in ([0, 0], [0, 1])  # one after the other, or one was sent away
         assert files_in(there) == clips
@@ -343,104 +290,6 @@ class TestApproving:
         assert sorted(tmp_path.rglob("*")) == before
 
 
-class TestOverALine:
-    def test_a_package_arrives_whole_and_a_second_publish_sends_nothing(
-        self, settings: Settings, remote: Remote, tmp_path: Path
-    ) -> None:
-        clips = several(4, 400_000)
-        package = pack(tmp_path / "package", clips, over_there="videos")
-        found = publish(settings, package, remote.destination, QUICK)
-        assert not unfinished(found)
-        assert remote.files() == {f"videos/{name}": content for name, content in clips.items()}
-        assert all(one.verified for one in found)
-        told: list[int] = []
-        publish(settings, package, remote.destination, QUICK, lambda *words: told.append(words[0]))
-        assert max(told[-1:]) == 0
-
-    def test_what_is_there_but_not_in_the_ledger_is_not_sent_again(
-        self, settings: Settings, remote: Remote, tmp_path: Path
-    ) -> None:
-        clips = several(3, 200_000)
-        package = pack(tmp_path / "package", clips)
-        publish(settings, package, remote.destination, QUICK)
-        (settings.home / "journal" / "deliveries.jsonl").unlink()
-        sent: list[tuple[int, str]] = []
-        found = publish(
-            settings,
-            package,
-            remote.destination,
-            replace(QUICK, limit_bytes_per_s=1),  # a file that is sent would take days
-            lambda done, _total, name: sent.append((done, name)),
-        )
-        assert [one.state for one in found] == [DeliveryState.VERIFIED] * 3
-        assert remote.files() == clips
-
-    @pytest.mark.parametrize("seed", [1, 2])
-    def test_lines_that_break_at_random_moments_lose_nothing(
-        self,
-        settings: Settings,
-        remote: Remote,
-        tmp_path: Path,
-        seed: int,
-        caplog: pytest.LogCaptureFixture,
-    ) -> None:
-        if remote.destination.scheme == "s3":
-            pytest.skip("asks by requests, not over a line: see test_publishing_s3")
-        clips = several(4, 3_000_000, seed=10 * seed)
-        package = pack(tmp_path / "package", clips)
-        moments, done = random.Random(seed), threading.Event()
-        cuts: list[int] = []
-
-        def break_lines() -> None:
-            while not done.wait(moments.uniform(0.3, 1.0)) and len(cuts) < 6:
-                cuts.append(remote.cut())
-
-        breaking = threading.Thread(target=break_lines)
-        breaking.start()
-        options = Options(limit_bytes_per_s=3_000_000, trying=Trying(tries=8, first_wait_s=0.05))
-        try:
-            found = publish(settings, package, remote.destination, options)
-        finally:
-            done.set()
-            breaking.join()
-        assert sum(cuts) > 0
-        assert not unfinished(found)
-        assert remote.files() == clips
-        check_ledger(settings, clips)
-        assert "Trying again" in caplog.text
-
-    def test_a_publish_that_is_killed_ten_times_ends_with_every_file_once(
-        self, settings: Settings, remote: Remote, tmp_path: Path
-    ) -> None:
-        clips = several(8, 1_500_000, seed=70)
-        package = pack(tmp_path / "package", clips)
-        kill_again_and_again(settings, package, remote.destination, 11, limit="1MB/s")
-        found = publish(settings, package, remote.destination, QUICK)
-        assert not unfinished(found)
-        assert remote.files() == clips
-        check_ledger(settings, clips)
-
-    def test_no_password_is_in_ledger_logs_or_answers(
-        self,
-        settings: Settings,
-        tmp_path: Path,
-        request: pytest.FixtureRequest,
-        caplog: pytest.LogCaptureFixture,
-    ) -> None:
-        server: DeliveryServer = request.getfixturevalue("ftps_server")
-        secrets = [
-            value for name, value in server.variables.items() if name.startswith("DAM_PASSWORD")
-        ]
-        url, _ = server.own_folder()
-        caplog.set_level(logging.DEBUG)
-        package = pack(tmp_path / "package", {"a.mov": b"a"})
-        done = run_dam({}, "stock", "publish", str(package), "--to", url, "--json")
-        publish(settings, package, parse_destination(url), replace(QUICK, again=True))
-        kept = b"".join(p.read_bytes() for p in settings.home.rglob("*") if p.is_file()).decode()
-        assert len(secrets) == 1
-        assert secrets[0] not in done.stdout + done.stderr + caplog.text + kept
-
-
 class TestKills:
     """`kill -9` at a random moment, again and again; then everything is there once, and true."""
 
@@ -459,57 +308,3 @@ class TestKills:
         arrived = {path: path.stat().st_ino for path in Path(there.folder).iterdir()}
         publish(settings, package, there, QUICK)
         assert {path: path.stat().st_ino for path in Path(there.folder).iterdir()} == arrived
-
-
-def kill_again_and_again(
-    settings: Settings,
-    package: Path,
-    destination: Destination,
-    seed: int,
-    limit: str,
-    environment: Mapping[str, str] | None = None,
-    kills: int = 10,
-) -> None:
-    """Start `dam stock publish` and kill it within its sending, so often."""
-    moments = random.Random(seed)
-    command = _command(package, destination, "--limit", limit)
-    for _ in range(kills):
-        words = len(Deliveries(settings).history())
-        process = _start(settings, command, environment)
-        until_s = time.monotonic() + 60
-        while len(Deliveries(settings).history()) == words and process.poll() is None:
-            assert time.monotonic() < until_s
-            time.sleep(0.01)
-        time.sleep(moments.uniform(0, 0.5))
-        process.kill()
-        assert process.wait() == -signal.SIGKILL, "it ended before it was killed: send slower"
-
-
-def check_ledger(settings: Settings, clips: Mapping[str, bytes]) -> None:
-    """The ledger says of each file that it is there, with its size and hash, once."""
-    import hashlib
-
-    history = Deliveries(settings).history()
-    latest = {Path(one.file).name: one for one in Deliveries(settings).latest().values()}
-    assert set(latest) == set(clips)
-    for name, content in clips.items():
-        word = latest[name]
-        assert word.state in (DeliveryState.VERIFIED, DeliveryState.DELIVERED)
-        assert word.sha256 == hashlib.sha256(content).hexdigest()
-        assert sum(one.state is word.state for one in history if one.file == word.file) == 1
-
-
-def _command(package: Path, destination: Destination, *more: str) -> list[str]:
-    return ["stock", "publish", str(package), "--to", destination.url, *more]
-
-
-def _start(
-    settings: Settings, command: list[str], environment: Mapping[str, str] | None = None
-) -> subprocess.Popen[bytes]:
-    code = "from dam_pipeline.cli.main import main; main()"
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *command],
-        env={**os.environ, "DAM_HOME": str(settings.home), **(environment or {})},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )

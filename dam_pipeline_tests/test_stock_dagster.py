@@ -135,7 +135,9 @@ def test_a_package_is_made_of_what_fits_and_names_what_does_not(desk: Desk) -> N
     assert [one.media_id for one in manifest.left_out] == [desk.media["unsaid"].media_id]
     assert desk.keys_of(DELIVERABLE) == {"cliff", "harbour"}
     shown = desk.last(DELIVERABLE, desk.media["cliff"].partition_key)
-    item = next(one for one in manifest.items if one.partition_key == desk.media["cliff"].partition_key)
+    item = next(
+        one for one in manifest.items if one.partition_key == desk.media["cliff"].partition_key
+    )
     assert shown["sha256"] == hashlib.sha256((folder / item.file).read_bytes()).hexdigest()
     assert shown["lineage"]["probe"]["code_version"]
 

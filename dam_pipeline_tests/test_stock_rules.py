@@ -151,13 +151,13 @@ EXAMPLES: list[tuple[str, str, Agency, Item, Item]] = [
     ("generated-content", "warning", agency(generated="labelled"), clip(is_generated=True), clip()),
     ("generated-content", "warning", agency(generated=""), clip(is_generated=True), clip()),
     (
-        "caption",
+        "editorial-caption",
         "error",
         agency(editorial=CAPTION),
         clip(usage="editorial", place=None),
         clip(usage="editorial", title="LISBON, PORTUGAL - March 01, 2026: boats"),
     ),
-    ("caption", "fix", agency(editorial=CAPTION), clip(usage="editorial"), clip()),
+    ("editorial-caption", "fix", agency(editorial=CAPTION), clip(usage="editorial"), clip()),
     (
         "title-or-description",
         "fix",
@@ -250,8 +250,8 @@ EXAMPLES: list[tuple[str, str, Agency, Item, Item]] = [
         clip(category="Animals"),
     ),
     ("kind-refused", "error", video(), photo(), clip()),
-    ("too-short", "error", video(min_duration_s=5), lasting(4.99), lasting(5.0)),
-    ("too-long", "error", video(max_duration_s=60), lasting(60.01), lasting(60.0)),
+    ("clip-too-short", "error", video(min_duration_s=5), lasting(4.99), lasting(5.0)),
+    ("clip-too-long", "error", video(max_duration_s=60), lasting(60.01), lasting(60.0)),
     ("codec", "error", video(codecs=("prores",)), clip(), clip(probe={"codecs": ("prores",)})),
     (
         "codec",
@@ -383,7 +383,14 @@ BATCHES: list[tuple[str, str, Agency, list[Item], list[Item]]] = [
         [clip()],
     ),
 ]
-TESTED_BELOW = {"already-delivered", "release-file", "file-name", "near-duplicate", "not-compared"}
+TESTED_BELOW = {
+    "already-delivered",
+    "rejected-before",
+    "release-file",
+    "file-name",
+    "near-duplicate",
+    "not-compared",
+}
 
 
 @pytest.mark.parametrize(
@@ -652,6 +659,17 @@ def test_what_an_agency_has_is_an_error_until_it_is_to_go_again() -> None:
     )
     (again,) = checked(agency(), item, delivered=known, again=True)
     assert not again.errors
+
+
+def test_what_an_agency_rejected_is_told_with_the_reason() -> None:
+    item = clip()
+    rejected = Delivery(
+        "acme", item.media.media_id, item.media.asset_id, "sftp://h/", "p", "media/a.mp4", "", 1, "",
+        DeliveryState.REJECTED, reason="Noise.", when="2026-10-01T08:00:00+00:00",
+    )  # fmt: skip
+    (verdict,) = checked(agency(), item, rejected={item.media.asset_id: rejected})
+    (warning,) = verdict.warnings
+    assert warning.message == "Acme rejected it on 2026-10-01: Noise."
 
 
 def test_near_duplicates_of_the_batch_and_of_deliveries_are_named_and_others_not() -> None:

@@ -61,7 +61,7 @@ records = st.builds(
     people=st.none() | st.integers(0, 10_000),
     is_generated=st.none() | st.booleans(),
     is_mature=st.none() | st.booleans(),
-    price_usd=st.none() | st.floats(0, 1e6),
+    price_usd=st.none() | st.integers(0, 10**8).map(lambda cents: cents / 100),
     creator=texts,
     releases=st.lists(
         st.builds(Release, st.sampled_from(("model", "property")), texts, st.just("")), max_size=3
@@ -113,7 +113,9 @@ def test_what_is_exported_and_imported_changes_nothing(
 def test_a_sheet_carries_the_whole_record(tmp_path: Path, known: StockRecord, suffix: str) -> None:
     document = {**known.to_json(), "releases": [], "place": None, "date": "2026-05-01T18:30:05"}
     kept = checked({name: value for name, value in document.items() if value is not None})
-    record = StockRecord.from_json(kept | {"place": None})
+    record = StockRecord.from_json(
+        kept | {"place": None, "description": kept["description"].strip()}
+    )
     [cells] = through(tmp_path / f"s{suffix}", item(record))
     row = asked(item(StockRecord()), {**cells, VERSION: ""})
     assert row.problems == ()
@@ -142,7 +144,7 @@ def test_keywords_are_told_apart_as_people_write_them() -> None:
 def test_no_spreadsheet_takes_a_text_for_a_formula(tmp_path: Path, text: str) -> None:
     known = item(StockRecord(title=text, description=f"a;{text}", keywords=(text,)))
     write_sheet(tmp_path / "s.csv", sheet_rows([known]))
-    raw = (tmp_path / "s.csv").read_text("utf-8", newline="")
+    raw = (tmp_path / "s.csv").read_text("utf-8")
     with open(tmp_path / "s.csv", encoding="utf-8", newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert not [one for one in cells if re.match(r"\s*[=+\-@]", one)]

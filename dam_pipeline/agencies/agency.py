@@ -160,6 +160,7 @@ class TableRules:
     max_rows: int = 0
     max_bytes: int = 0
     too_long: Literal["split", "refuse"] = "split"
+    goes_by: Literal["upload", "portal"] = "portal"
     needs_template: bool = False
     template_help: str = ""  # where the user finds it
     root: str = ""  # of XML: the outer element, and the one an item

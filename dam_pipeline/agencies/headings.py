@@ -8,7 +8,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,10 +104,9 @@ def _likely(content: bytes) -> Sequence[str]:
 
 
 def _first_row(text: str, delimiter: str) -> tuple[str, ...]:
-    def rows() -> Iterator[list[str]]:
-        yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    blank = "".join((*DELIMITERS, " \r\n"))  # other separators are none of a heading's letters
     try:
-        return tuple(next((row for row in rows() if any(cell.strip() for cell in row)), ()))
+        return tuple(next((row for row in rows if any(cell.strip(blank) for cell in row)), ()))
     except csv.Error:
         return ()

@@ -24,7 +24,7 @@ COMMANDS = (
     "plan",
     "verify",
 )
-GROUPS = ("source", "models", "tag", "events", "space", "stock")
+GROUPS = ("source", "models", "tag", "events", "space", "stock", "sidecar")
 
 AT_THE_WEBSERVER = ("ingest", "retry", "status")
 """Commands that work on the library of `DAM_DAGSTER_URL` where that is set."""

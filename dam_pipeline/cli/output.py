@@ -77,6 +77,14 @@ def bar(text: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
 
     Nothing is drawn when standard error is not a terminal.
     """
+    with total_bar(text) as tell:
+        tell(0, total, "")
+        yield lambda completed, note: tell(completed, total, note)
+
+
+@contextmanager
+def total_bar(text: str) -> Iterator[Callable[[int, int | None, str], None]]:
+    """The same where it turns out later how many there are: the function sets that as well."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -85,8 +93,10 @@ def bar(text: str, total: int | None) -> Iterator[Callable[[int, str], None]]:
         TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
-        task = progress.add_task(text, total=total, note="")
-        yield lambda completed, note: progress.update(task, completed=completed, note=note)
+        task = progress.add_task(text, total=None, note="")
+        yield lambda done, total, note: progress.update(
+            task, completed=done, total=total, note=note
+        )
 
 
 @contextmanager

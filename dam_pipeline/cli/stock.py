@@ -7,7 +7,7 @@ import importlib
 
 import typer
 
-COMMANDS: tuple[str, ...] = ("edit", "show", "check", "publish", "approve", "export", "import")
+COMMANDS: tuple[str, ...] = ("edit", "show", "check", "package", "publish", "approve", "export", "import")
 GROUPS: tuple[str, ...] = (
     "shortlist",
     "deliveries",

@@ -43,20 +43,22 @@ def list_(as_json: AsJson = False) -> int:
         print_json([_entry(one) for one in known])
         return Exit.OK
     table(
-        ("agency", "name", "transport", "table", "sure", "read on", "file"),
+        ("agency", "transport", "table", "sure", "read on", "file"),
         [
             (
                 one.agency.id,
-                one.agency.name,
                 ", ".join(one.agency.transport.schemes) or "portal only",
                 _table_in_words(one),
                 one.agency.confidence,
                 one.agency.verified_on,
-                _file_in_words(one),
+                "yours" if one.is_own else "shipped",
             )
             for one in known
         ],
     )
+    for one in known:
+        if one.shipped:
+            say(f"{one.agency.id}: {_file_in_words(one)}")
     return Exit.OK
 
 

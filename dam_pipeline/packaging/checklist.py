@@ -1,12 +1,14 @@
 """CHECKLIST.md: what a person does with a package, and what they should know before."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from dam_pipeline.agencies.agency import Agency
-from dam_pipeline.packaging.manifest import Manifest, PackagedFile
+from dam_pipeline.packaging.manifest import Manifest, PackagedItem
+from dam_pipeline.stock.record import Submission
 
 CHECKLIST_FILE = "CHECKLIST.md"
+NAMED = 5  # files that a warning names
 SURE = {
     "A": "the agency's own pages",
     "B": "several sources that do not depend on each other, not the agency's own pages",
@@ -14,12 +16,12 @@ SURE = {
 }
 
 
-def checklist(agency: Agency, manifest: Manifest) -> str:
+def checklist(agency: Agency, manifest: Manifest, submissions: Sequence[Submission]) -> str:
     """The checklist of a package as Markdown; the same package has the same one."""
-    return "\n".join(_lines(agency, manifest)) + "\n"
+    return "\n".join(_lines(agency, manifest, submissions)) + "\n"
 
 
-def _lines(agency: Agency, manifest: Manifest) -> Iterator[str]:
+def _lines(agency: Agency, manifest: Manifest, submissions: Sequence[Submission]) -> Iterator[str]:
     yield f"# {agency.name}: {_count(len(manifest.items), 'item')}"
     yield ""
     yield f"Rules of version {agency.version}, read on {agency.verified_on}: {SURE[agency.confidence]}."
@@ -28,6 +30,11 @@ def _lines(agency: Agency, manifest: Manifest) -> Iterator[str]:
     yield ""
     yield from (f"- [ ] {_plain(step)}" for step in _steps(agency, manifest))
     yield from _contents(manifest)
+    yield from _section("Releases", _releases(manifest))
+    editorial = [one.file_name for one in submissions if one.usage == "editorial"]
+    yield from _section("For editorial use only", editorial)
+    generated = [one.file_name for one in submissions if one.is_generated]
+    yield from _section("Made with generative tools", generated)
     yield from _section("Left out", _left_out(manifest))
     yield from _section("To know", _warnings(agency, manifest))
 
@@ -41,15 +48,12 @@ def _steps(agency: Agency, manifest: Manifest) -> Iterator[str]:
     if agency.transport.schemes:
         schemes = ", ".join(agency.transport.schemes)
         yield f"Send the files: `dam stock publish` ({schemes}). {agency.transport.login_help}".strip()
-    by_hand = [one.file for one in (manifest.table, *manifest.files) if _is_by_hand(one)]
+    files = [*([manifest.table] if manifest.table else []), *manifest.files]
+    by_hand = [one.file for one in files if one.goes_by == "portal"]
     if by_hand:
         yield f"Bring to the portal yourself: {', '.join(f'`{one}`' for one in by_hand)}"
     yield from agency.human_steps
     yield "Enter what the agency decides: `dam stock deliveries`."
-
-
-def _is_by_hand(file: PackagedFile | None) -> bool:
-    return file is not None and file.goes_by == "portal"
 
 
 def _contents(manifest: Manifest) -> Iterator[str]:
@@ -77,13 +81,31 @@ def _left_out(manifest: Manifest) -> list[str]:
     ]
 
 
+def _releases(manifest: Manifest) -> list[str]:
+    files: dict[str, list[str]] = {}
+    for item in manifest.items:
+        for release in item.releases:
+            files.setdefault(release, []).append(_name(item))
+    return [f"`{release}`: {', '.join(names)}" for release, names in files.items()]
+
+
 def _warnings(agency: Agency, manifest: Manifest) -> list[str]:
-    told = [
-        f"{item.file}: " + _plain(f"{warning['message']} {warning['fix']}")
-        for item in manifest.items
-        for warning in item.warnings
-    ]
+    """The agency's notes, and what holds for which files."""
+    files: dict[str, list[str]] = {}
+    for item in manifest.items:
+        for warning in item.warnings:
+            files.setdefault(_plain(str(warning["message"])), []).append(_name(item))
+    told = [f"{message} ({_some(names)})" for message, names in files.items()]
     return [*map(_plain, agency.notes), *told]
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _name(item: PackagedItem) -> str:
+    return item.file.rpartition("/")[2]
 
 
 def _section(heading: str, lines: list[str]) -> Iterator[str]:

@@ -1,12 +1,12 @@
 """Masters as they are packaged: brought here where they are remote, and proved to be what was found."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dam_pipeline.errors import SourceChanged
+from dam_pipeline.errors import SourceChanged, SourceUnavailable
 from dam_pipeline.packaging.verification import sha256_of
 from dam_pipeline.records import Location
 from dam_pipeline.stages.work import Toolbox, Work
@@ -22,7 +22,9 @@ class Master:
 
 
 @contextmanager
-def opened_master(tools: Toolbox, item: Item, place: Location | None) -> Iterator[Master]:
+def opened_master(
+    tools: Toolbox, item: Item, place: Location | None, check_stopped: Callable[[], None]
+) -> Iterator[Master]:
     """The master of an item, the same before and after it was used; a copy of a remote one goes then.
 
     Raises SourceUnavailable when it is nowhere, SourceChanged when it holds other bytes than the
@@ -31,9 +33,14 @@ def opened_master(tools: Toolbox, item: Item, place: Location | None) -> Iterato
     work = Work(item.media, place, {}, tools)
     try:
         work.original.check()
+        if work.original.is_remote and work.original.is_over_limit:
+            raise SourceUnavailable(
+                f"{item.media.first_name} has {item.media.size_bytes:,} bytes, more than copies of "
+                "remote originals may take. Raise DAM_SCRATCH_BYTES."
+            )
         path = work.original.path
         before = _state(path)
-        sha256 = sha256_of(path, lambda _: tools.check_stopped())
+        sha256 = sha256_of(path, lambda _: check_stopped())
         if item.sha256 and sha256 != item.sha256:
             raise SourceChanged(
                 f"{item.media.first_name} holds other bytes than when it was taken in "

@@ -29,6 +29,7 @@ class Finished:
     """A deliverable that is done, with its thumbnail; `recipe` is a hash of all that it is made from."""
 
     recipe: str
+    master_sha256: str
     file: PackagedFile
     thumbnail: PackagedFile | None
     warnings: tuple[dict[str, Json], ...] = ()
@@ -118,6 +119,7 @@ class Unfinished:
         return [
             Finished(
                 one.recipe,
+                one.master_sha256,
                 PackagedFile(one.file, one.size_bytes, one.sha256),
                 thumbnails.get(one.thumbnail),
                 tuple(dict(warning) for warning in one.warnings if warning["rule"] in OF_MAKING),
@@ -153,8 +155,9 @@ def _head_of(folder: Path) -> dict[str, Json]:
         manifest = read_manifest(folder)
     except PackageInvalid:
         return {}
-    media = [one.media_id for one in (*manifest.items, *manifest.left_out)]
-    return {"agency": manifest.agency, "media": sorted(media)}
+    packaged = [one.media_id for one in manifest.items]
+    left_out = [one.media_id for one in manifest.left_out]
+    return {"agency": manifest.agency, "media": sorted([*packaged, *left_out])}
 
 
 def _read_note(folder: Path) -> list[dict[str, Json]]:
@@ -176,6 +179,7 @@ def _finished(document: dict[str, Json]) -> Finished:
     thumbnail = document["thumbnail"]
     return Finished(
         document["recipe"],
+        document["master_sha256"],
         PackagedFile(**document["file"]),
         PackagedFile(**thumbnail) if thumbnail else None,
         tuple(document["warnings"]),

@@ -1,11 +1,15 @@
 """Whether a package is what its manifest says: every file there with its bytes, and nothing else."""
 
+import csv
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from dam_pipeline.agencies.agency import Agency, TableRules
+from dam_pipeline.errors import PackageInvalid
 from dam_pipeline.packaging.manifest import MANIFEST_FILE, Manifest
+from dam_pipeline.stock.record import Submission
 
 BLOCK_BYTES = 1 << 20
 OF_OTHERS = (".DS_Store", "Thumbs.db", "desktop.ini")
@@ -53,6 +57,44 @@ def verify_package(
         if progress:
             progress(done, total)
     return [*problems, *_strays(folder, known)]
+
+
+def check_rows(agency: Agency, submissions: Sequence[Submission], tables: Sequence[Path]) -> None:
+    """Read a CSV table back, and raise PackageInvalid unless it says what is submitted.
+
+    File names, titles, descriptions and keywords are the same text as in the copies and the manifest.
+    """
+    rules = agency.table
+    if rules is None or rules.format != "csv":
+        return
+    rows = [row for path in tables for row in _rows(path, rules)]
+    if len(rows) != len(submissions):
+        raise PackageInvalid(
+            f"{tables[0].name} has {len(rows)} rows for {len(submissions)} items. Package again."
+        )
+    for one, row in zip(submissions, rows, strict=True):
+        for column, cell in zip(rules.columns, row, strict=True):
+            wanted = _said(one, column.value, rules)
+            if wanted is not None and cell != wanted:
+                raise PackageInvalid(
+                    f"{tables[0].name}: {column.heading!r} of {one.file_name} reads {cell!r} "
+                    f"instead of {wanted!r}. Take out of the text what no table can hold."
+                )
+
+
+def _rows(path: Path, rules: TableRules) -> list[list[str]]:
+    with open(path, encoding=rules.encoding, newline="") as file:
+        return list(csv.reader(file, delimiter=rules.delimiter))[1:]
+
+
+def _said(one: Submission, value: str, rules: TableRules) -> str | None:
+    texts = {
+        "file_name": one.file_name,
+        "title": one.title,
+        "description": one.description,
+        "keywords": rules.keyword_separator.join(one.keywords),
+    }
+    return texts.get(value)
 
 
 def files_of(manifest: Manifest) -> Iterator[Listed]:

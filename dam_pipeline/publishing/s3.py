@@ -7,7 +7,7 @@ rule of the bucket clears away what nobody ever finishes. Who asks is told by bo
 import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -60,9 +60,9 @@ class BucketTransport:
             found = _Object(self.destination.host, key, sums, self.reads_back)
             if (verified := found.verified()) is not None:
                 return Receipt(remote, sums.size, 0, _twin(verified, remote))
-            sent = found.put(source, progress)
-            verified = found.verified()
-        if verified is None or not verified.is_same:
+            sent, answer = found.put(source, progress)
+            verified = found.verified() or found.told_by(answer)
+        if not verified.is_same:
             raise DeliveryFailed(
                 f"{remote} is not what was sent. Delete it there and publish again."
             )
@@ -121,13 +121,13 @@ class _Object:
         return {"Bucket": self.bucket, "Key": self.key}
 
     def verified(self) -> _Compared | None:
-        """How the object there compares; None when there is none."""
+        """How the object there compares; None when there is none, or we may not look."""
         from botocore.exceptions import ClientError
 
         try:
             head = client().head_object(**self.names, ChecksumMode="ENABLED")
         except ClientError as error:
-            if _code(error) in GONE:
+            if _code(error) in (*GONE, *DENIED):
                 return None
             raise
         size = int(head["ContentLength"])
@@ -140,23 +140,28 @@ class _Object:
 
     def _hash(self) -> bytes:
         digest = hashlib.sha256()
-        with client().get_object(**self.names)["Body"] as body:
+        with closing(client().get_object(**self.names)["Body"]) as body:
             for piece in body.iter_chunks(PART_BYTES):
                 digest.update(piece)
         return digest.digest()
 
-    def put(self, source: Path, progress: Progress) -> int:
-        """Bring the bytes over; returns how many went out."""
+    def told_by(self, answer: Mapping[str, Any]) -> _Compared:
+        """How the object compares where this login may write but not look."""
+        is_told = self.sums.agrees(answer.get("ChecksumSHA256", ""))
+        return _Compared(True, "sha256" if is_told else "", self.sums.size)
+
+    def put(self, source: Path, progress: Progress) -> tuple[int, Mapping[str, Any]]:
+        """Bring the bytes over; returns how many went out, and what the store answered at the end."""
         if self.sums.size > self.sums.part_bytes:
             return self._put_parts(source, progress)
         body = source.read_bytes()
-        _unless_there(
+        answer = _unless_there(
             client().put_object, **self.names, Body=body, ChecksumSHA256=_text(self.sums.whole)
         )
         progress(len(body))
-        return len(body)
+        return len(body), answer
 
-    def _put_parts(self, source: Path, progress: Progress) -> int:
+    def _put_parts(self, source: Path, progress: Progress) -> tuple[int, Mapping[str, Any]]:
         upload, there = self._unfinished() or (self._begin(), {})
         sent = 0
         done = []
@@ -175,8 +180,8 @@ class _Object:
             kept = {name: part[name] for name in ("ETag", "ChecksumSHA256") if name in part}
             done.append({"PartNumber": number, **kept})
         finish = client().complete_multipart_upload
-        _unless_there(finish, **self.names, UploadId=upload, MultipartUpload={"Parts": done})
-        return sent
+        parts = {"Parts": done}
+        return sent, _unless_there(finish, **self.names, UploadId=upload, MultipartUpload=parts)
 
     def _begin(self) -> str:
         begun = client().create_multipart_upload(**self.names, ChecksumAlgorithm="SHA256")
@@ -224,16 +229,16 @@ def _parts(source: Path, part_bytes: int) -> Iterator[tuple[int, bytes]]:
             yield number, content
 
 
-def _unless_there(put: Callable[..., Any], **asked: Any) -> None:
+def _unless_there(put: Callable[..., Any], **asked: Any) -> Any:
     """Ask for something that makes an object, where none is; a store may not know the condition."""
     from botocore.exceptions import ClientError
 
     try:
-        put(**asked, IfNoneMatch="*")
+        return put(**asked, IfNoneMatch="*")
     except ClientError as error:
         if _code(error) not in UNKNOWN_CONDITION:
             raise
-        put(**asked)
+        return put(**asked)
 
 
 def _text(digest: bytes) -> str:

@@ -105,23 +105,23 @@ class Said:
         found: dict[str, str] = {}
         for word in filter(None, words):
             found.setdefault(word.casefold(), word)
-        return list(found.values()) if typed else _as_before(found, base)
+        return _in_order(found, base, [one.casefold() for one in typed or ()])
 
     def _labels(self, base: Value) -> list[str]:
-        """Tags of people by their labels; terms are spelled as the sidecar has them."""
-        there = {word.casefold(): word for word in base}
-        labels = [
-            (tag, tidy(KEYWORDS, self.vocabulary.label(tag))) for tag in self.tagged.added.values()
-        ]
+        """Tags of people by their labels; of a term the name that the sidecar has for it."""
+        there = {self.tag_of(word): word for word in base}
         return [
-            there.get(label.casefold(), label) if tag in self.vocabulary.terms else label
-            for tag, label in labels
+            there.get(name) or tidy(KEYWORDS, self.vocabulary.label(tag))
+            for name, tag in self.tagged.added.items()
         ]
 
-    def _untagged(self, word: str) -> bool:
-        """Whether a person took this word away as a tag."""
+    def tag_of(self, word: str) -> str:
+        """A keyword as tags are compared: all names of a term are one."""
         term = self.vocabulary.find(word)
-        return plain(term.id if term else word) in self.tagged.removed
+        return plain(term.id if term else word)
+
+    def _untagged(self, word: str) -> bool:
+        return self.tag_of(word) in self.tagged.removed
 
 
 def load_said(tools: Toolbox, media: Sequence[Media]) -> dict[str, Said]:
@@ -171,7 +171,9 @@ def _of_file(in_file: Mapping[str, Json], probe: Probe) -> dict[str, Value]:
     return {name: value for name, value in found.items() if value}
 
 
-def _as_before(words: Mapping[str, str], base: Value) -> list[str]:
-    """Words as they stood when they were last brought together, new ones after them."""
-    stood = [word.casefold() for word in base]
-    return [words[key] for key in dict.fromkeys((*stood, *words)) if key in words]
+def _in_order(words: Mapping[str, str], base: Value, ranked: Sequence[str]) -> list[str]:
+    """Words as they stood when last brought together, new ones after them, unless a person's rank changed."""
+    stood = [key for word in base if (key := word.casefold()) in words]
+    if [key for key in stood if key in ranked] != [key for key in ranked if key in stood]:
+        return list(words.values())
+    return [words[key] for key in dict.fromkeys((*stood, *words))]

@@ -10,7 +10,7 @@ from dam_pipeline.sidecars.fields import KEYWORDS, Value, Values
 from dam_pipeline.sidecars.files import put_sidecar, read_sidecar
 from dam_pipeline.sidecars.library import Said, load_said
 from dam_pipeline.sidecars.merging import Merge, Side, merge
-from dam_pipeline.sidecars.naming import FOLDER, Naming, below
+from dam_pipeline.sidecars.naming import Naming, below
 from dam_pipeline.sidecars.packet import changed_packet, empty_packet, read_packet
 from dam_pipeline.sidecars.synced import Synced
 from dam_pipeline.sidecars.taking import refusals, take_over
@@ -66,11 +66,6 @@ class Synchronised:
         }
 
 
-def default_folder(tools: Toolbox) -> Path:
-    """Where sidecars are that nobody gave another place."""
-    return tools.settings.home / FOLDER
-
-
 def synchronise(tools: Toolbox, media: Sequence[Media], options: Options) -> Iterator[Synchronised]:
     """Bring each media and its sidecar together as far as the options go, one after the other.
 
@@ -102,8 +97,9 @@ class _Sync:
         """One media brought together with its sidecar; errors are told in it."""
         path = None
         try:
+            known = _probed(said)
             path = self._path(media, uri)
-            return self._tried(media, _probed(said), path)
+            return self._tried(media, known, path)
         except (DamError, OSError) as error:
             return Synchronised(media, path, error=f"{path or media.partition_key} {error}")
 

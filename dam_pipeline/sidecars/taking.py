@@ -104,11 +104,10 @@ def _keywords(said: Said, one: Merge) -> Json:
 def _change_tags(settings: Settings, said: Said, one: Merge, is_beside: bool) -> None:
     """Tags follow the keywords; those of a sidecar beside the original are read by the probe."""
     added, removed = _differences(one)
-    given = {said.vocabulary.label(tag).casefold() for tag in said.tagged.added.values()}
-    in_file = {word.casefold() for word in said.file.get(KEYWORDS, ())}
-    known = given if is_beside else given | in_file
-    gone = [word for word in removed if word.casefold() in known]
-    new = [] if is_beside else [word for word in added if word.casefold() not in known]
+    in_file = {said.tag_of(word) for word in said.file.get(KEYWORDS, ())}
+    known = set(said.tagged.added) | (set() if is_beside else in_file)
+    gone = [word for word in removed if said.tag_of(word) in known]
+    new = [] if is_beside else [word for word in added if said.tag_of(word) not in known]
     if gone := [word for word in gone if _can_be_tag(word)]:
         tagging.remove_tags(settings, said.asset_id, gone, said.vocabulary)
     if new := [word for word in new if _can_be_tag(word)]:

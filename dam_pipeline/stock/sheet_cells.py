@@ -114,7 +114,7 @@ def _price(cell: Cell) -> float | None:
 
 
 def _amount(value: Json) -> Cell:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return None if value is None else round(value, 2)
 
 
 def _flag(cell: Cell) -> bool | None:

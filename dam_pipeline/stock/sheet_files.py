@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -27,8 +27,9 @@ HIDDEN = "_version"
 WIDTHS = {"media": 28, "title": 44, "description": 60, "keywords": 60}  # in characters; else 14
 
 # At the start, and where a spreadsheet that expects another delimiter would begin a cell.
-_WRITTEN = re.compile(r"(?:^|(?<=[;\t\n]))([ ']*[=+\-@\t\r＝＋－＠])")
-_READ = re.compile(r"(?:^|(?<=[;\t\n]))'([ ']*[=+\-@\t\r＝＋－＠])")
+_FORMULA = r"(?:[^\S\t\n]|')*[=+\-@\t\r＝＋－＠]"
+_WRITTEN = re.compile(rf"(?:^|(?<=[;\t\n]))({_FORMULA})")
+_READ = re.compile(rf"(?:^|(?<=[;\t\n]))'({_FORMULA})")
 _ESCAPE = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")  # ECMA-376, 22.4.2.4: _x005F_ is an underscore
 _ESCAPED = re.compile(r"_x005[Ff]_(?=x[0-9A-Fa-f]{4}_)|_x000[Dd]_")
 
@@ -91,7 +92,7 @@ def _check_headings(path: Path, headings: Sequence[str]) -> None:
 
 
 def _by_heading(headings: Sequence[str], cells: Row) -> dict[str, Cell]:
-    row = {name: cell for name, cell in zip(headings, cells, strict=False) if name}
+    row = {name: cell for name, cell in zip_longest(headings, cells[: len(headings)]) if name}
     surplus = [cell for cell in cells[len(headings) :] if cell not in (None, "")]
     return row | ({"": surplus[0]} if surplus else {})
 

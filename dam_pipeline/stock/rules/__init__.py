@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dam_pipeline.agencies.agency import Agency
 from dam_pipeline.graph.among import near_duplicates_of
 from dam_pipeline.stages.work import Toolbox
-from dam_pipeline.stock.deliveries import Deliveries, there_already
+from dam_pipeline.stock.deliveries import Deliveries, DeliveryState, there_already
 from dam_pipeline.stock.record import Item, Rendition, Submission, Verdict
 from dam_pipeline.stock.rules import (
-    batch,
+    batches,
     categories,
     clips,
     files,
@@ -41,7 +41,7 @@ RULES: tuple[Rule, ...] = (
     *clips.LOOK_RULES,
     *formats.SIZE_RULES,
     *files.NAME_RULES,
-    *batch.RULES,
+    *batches.RULES,
 )
 """All rules in the order in which they run: a caption needs its text, a length the caption, a name the
 form of the file, and a batch all of it."""
@@ -53,15 +53,20 @@ def check_items(
     """What the rules say of items that are to go to an agency together, in the items' order.
 
     With `again`, what the agency has already may go once more. Raises ConfigurationError for a
-    specification that cannot be followed, SchemaMismatch for a damaged ledger.
+    specification that cannot be followed, SchemaMismatch for a damaged ledger, StoreUnavailable for
+    a damaged graph.
     """
     latest = Deliveries(tools.settings).latest()
-    assets = {one.asset_id for one in latest.values()}
-    delivered = there_already(latest, agency.id, assets)
-    ids = [one.media.media_id for one in items]
-    alike = near_duplicates_of(tools.settings, ids)
-    cases = [Case(one, agency, submission_of(one, agency)) for one in items]
-    return decide(Batch(agency, cases, delivered, alike, again))
+    to_agency = [one for one in latest.values() if one.agency == agency.id]
+    batch = Batch(
+        agency,
+        [Case(one, agency, submission_of(one, agency)) for one in items],
+        delivered=there_already(latest, agency.id, {one.asset_id for one in to_agency}),
+        rejected={x.asset_id: x for x in to_agency if x.state is DeliveryState.REJECTED},
+        alike=near_duplicates_of(tools.settings, [one.media.media_id for one in items]),
+        again=again,
+    )
+    return decide(batch)
 
 
 def decide(batch: Batch) -> list[Verdict]:

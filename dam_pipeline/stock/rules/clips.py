@@ -22,13 +22,14 @@ def frame_rate(case: Case) -> Iterator[Said]:
     if not is_variable and any(abs(rate - one) <= SAME_RATE * one for one in taken):
         return
     before = f"{rate:.5g} frames a second{', variable' if is_variable else ''}"
-    rates = ", ".join(f"{one:g}" for one in taken)
+    takes = f"{', '.join(f'{one:g}' for one in taken)} frames a second, constant"
     what = f"{case.agency.name} does not take this frame rate"
     to = _rate_for(rate, taken, NEAR_VARIABLE_RATE if is_variable else NEAR_RATE)
     if to:
-        yield encoded(case, what, before, f"{to:g} frames a second", frame_rate=to)
+        after = f"{to:g} frames a second"
+        yield encoded(case, what, before, after, takes, frame_rate=to)
     else:
-        message = f"{what}: it takes {rates}, and this is {before}."
+        message = f"{what}: it takes {takes}, and this is {before}."
         yield Wrong(message, "Export it at one of these rates from your editor.")
 
 
@@ -43,7 +44,7 @@ def variable_frame_rate(case: Case) -> Iterator[Said]:
 
 
 @rule("error")
-def too_short(case: Case) -> Iterator[Said]:
+def clip_too_short(case: Case) -> Iterator[Said]:
     """Recordings last as long as the agency asks for at least."""
     length_s, least_s = case.item.probe.duration_s, case.form.min_duration_s
     if _lasts(case) and length_s < least_s:
@@ -52,7 +53,7 @@ def too_short(case: Case) -> Iterator[Said]:
 
 
 @rule("error")
-def too_long(case: Case) -> Iterator[Said]:
+def clip_too_long(case: Case) -> Iterator[Said]:
     """Recordings last no longer than the agency takes."""
     length_s, most_s = case.item.probe.duration_s, case.form.max_duration_s
     if _lasts(case) and most_s and length_s > most_s:
@@ -96,7 +97,7 @@ def log_material(case: Case) -> Iterator[Said]:
         yield Advice(message, "Grade it, and `dam ingest` the graded copy.")
 
 
-LENGTH_RULES = (too_short, too_long)
+LENGTH_RULES = (clip_too_short, clip_too_long)
 FRAME_RULES = (frame_rate, variable_frame_rate, sound_forbidden)
 LOOK_RULES = (interlaced, high_dynamic_range, log_material)
 

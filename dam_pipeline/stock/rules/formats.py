@@ -10,21 +10,32 @@ from dam_pipeline.stock.rules.rule import Case, Mended, Said, Wrong, rule
 FORMS = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff", "heif": "heic", "hif": "heic"}
 """Suffixes of pictures, by the name that the probe has for the form."""
 
+WORDS = {
+    MediaKind.VIDEO: "video",
+    MediaKind.IMAGE: "photography",
+    MediaKind.AUDIO: "sound",
+}
+
 IN_QUICKTIME = frozenset(("av1", "dnxhd", "h264", "hevc", "mjpeg", "mpeg2video", "mpeg4", "prores"))
 """Codecs, by ffprobe's names, that MOV and MP4 hold unchanged."""
 
 QUICKTIME = ("mov", "mp4", "m4v")
 
 
-def encoded(case: Case, what: str, before: str, after: str, **changes: Json) -> Said:
-    """What is said of pixels or sound that do not suit: encoded anew where the agency says how."""
-    how = case.form.transcode
+def encoded(
+    case: Case, what: str, before: str, after: str, takes: str = "", **changes: Json
+) -> Said:
+    """What is said of pixels or sound that do not suit: encoded anew where the agency says how.
+
+    Where it does not, the message tells all that it `takes`, if that is more than `after`.
+    """
+    how, takes = case.form.transcode, takes or after
     if is_camera_raw(case):
         fix = "Develop it in a raw converter, and `dam ingest` the picture."
-        return Wrong(f"{what}: it takes {after}, and this is a camera's raw {before}.", fix)
+        return Wrong(f"{what}: it takes {takes}, and this is a camera's raw {before}.", fix)
     if how is None:
         fix = "Export it so from your editor, and `dam ingest` the copy."
-        return Wrong(f"{what}: it takes {after}, and this is {before}.", fix)
+        return Wrong(f"{what}: it takes {takes}, and this is {before}.", fix)
     made = replace(case.rendition, how="transcode", suffix=how.suffix, **changes)
     message = f"{what}: the copy in the package is encoded anew."
     return Mended(message, before, after, {"rendition": made})
@@ -40,8 +51,9 @@ def kind_refused(case: Case) -> Iterator[Said]:
     """The agency takes media of this kind."""
     taken, kind = case.agency.media, case.item.probe.kind
     if taken and kind not in taken:
-        message = f"{case.agency.name} takes {_either(sorted(taken))}, and this is {kind}."
-        yield Wrong(message, f"dam stock shortlist remove {case.key}")
+        takes = " and ".join(WORDS[one] for one in sorted(taken))
+        message = f"{case.agency.name} takes {takes}, and this is {WORDS[kind]}."
+        yield Wrong(message, "Leave it out here; other agencies may take it.")
 
 
 @rule("error", "fix")
@@ -49,8 +61,8 @@ def codec(case: Case) -> Iterator[Said]:
     """Pictures and sound are coded as the agency takes them; else the copy is encoded anew."""
     if not _is_codec_taken(case):
         found = f"{_codec(case)} {case.item.profile}".strip()
-        taken = _either(case.form.codecs)
-        yield encoded(case, f"{case.agency.name} does not take its codec", found, taken)
+        what = f"{case.agency.name} does not take its codec"
+        yield encoded(case, what, found, _made_into(case), _either(case.form.codecs))
 
 
 @rule("error", "fix")
@@ -61,7 +73,8 @@ def container(case: Case) -> Iterator[Said]:
         return
     what = f"{case.agency.name} does not take this form of file"
     if not fitting:
-        yield encoded(case, what, _codec(case) if _is_photo(case) else suffix, _either(taken))
+        found = _codec(case) if _is_photo(case) else suffix
+        yield encoded(case, what, found, _made_into(case), _either(taken))
         return
     how = case.rendition.how if _is_photo(case) else "remux"
     made = replace(case.rendition, how=how, suffix=fitting[0])
@@ -86,6 +99,12 @@ SIZE_RULES = (too_many_bytes,)
 def _codec(case: Case) -> str:
     """The codec of the pictures, of sound alone that of the sound."""
     return next(iter(case.item.probe.codecs), "")
+
+
+def _made_into(case: Case) -> str:
+    """What the copy becomes: the encoder, of photographs the suffix."""
+    how = case.form.transcode
+    return (how.codec or how.suffix) if how else ""
 
 
 def _is_codec_taken(case: Case) -> bool:

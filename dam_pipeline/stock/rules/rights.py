@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from dam_pipeline.stock import wording
 from dam_pipeline.stock.record import Place, Release
 from dam_pipeline.stock.rules.rule import Advice, Batch, Case, Mended, Said, Wrong, batch_rule, rule
 from dam_pipeline.stock.rules.text import rules_of, text_of
-from dam_pipeline.stock.wording import caption_gaps, cut_at_word, editorial_caption, without
+from dam_pipeline.stock.wording import caption_gaps, cut_at_word, without
 
 
 @rule("error")
@@ -100,7 +101,7 @@ def generated_content(case: Case) -> Iterator[Said]:
 
 
 @rule("error", "fix")
-def caption(case: Case) -> Iterator[Said]:
+def editorial_caption(case: Case) -> Iterator[Said]:
     """For editorial use, the title or description begins with place and date as the agency wants."""
     rules, submission = case.agency.editorial, case.submission
     if submission.usage != "editorial" or not rules.is_accepted or not rules.caption:
@@ -131,7 +132,7 @@ RULES = (
     people_unknown,
     release_file,
     generated_content,
-    caption,
+    editorial_caption,
 )
 
 
@@ -139,13 +140,14 @@ def _captioned(case: Case, text: str, place: Place) -> str:
     """The text with its caption, its end cut off where both are too long; empty without room."""
     rules, date = case.agency.editorial, case.submission.date
     most = rules_of(case, rules.field).max_length
-    whole = editorial_caption(rules, text, place, date)
+    whole = wording.editorial_caption(rules, text, place, date)
     surplus = len(whole) - most if most else 0
     if surplus <= 0:
         return whole
     if surplus >= len(text):
         return ""
-    return editorial_caption(rules, cut_at_word(text, len(text) - surplus), place, date)
+    shorter = cut_at_word(text, len(text) - surplus)
+    return wording.editorial_caption(rules, shorter, place, date)
 
 
 def _people(case: Case) -> int:

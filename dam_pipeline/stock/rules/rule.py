@@ -108,13 +108,14 @@ class Case:
 class Batch:
     """The items that are to go to an agency together, with what is known of them from elsewhere.
 
-    `delivered` are the agency's deliveries by asset id; `alike` near duplicates by media id, None
-    for media that were not compared yet.
+    `delivered` is what the agency has, `rejected` what it did not want, both by asset id; `alike` are
+    near duplicates by media id, None for media that were not compared yet.
     """
 
     agency: Agency
     cases: Sequence[Case]
     delivered: Mapping[str, Delivery] = field(default_factory=dict)
+    rejected: Mapping[str, Delivery] = field(default_factory=dict)
     alike: Mapping[str, Sequence[Alike] | None] = field(default_factory=dict)
     again: bool = False
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from dam_pipeline.agencies.agency import TextRules
 from dam_pipeline.stock.rules.rule import Advice, Case, Mended, Said, Wrong, rule
-from dam_pipeline.stock.wording import clean, cut_at_word, tidy_keywords, without
+from dam_pipeline.stock.wording import cut_at_word, tidy_keywords, without
 
 Field = Literal["title", "description"]
 FIELDS: tuple[Field, ...] = ("title", "description")
@@ -20,12 +20,14 @@ def title_or_description(case: Case) -> Iterator[Said]:
 
     Of a description its first sentence stands for the title.
     """
-    agency, title, description = case.agency, case.submission.title, case.submission.description
+    agency = case.agency
+    title = without(case.submission.title, agency.title.forbidden)
+    description = without(case.submission.description, agency.description.forbidden)
     if agency.description.is_required and title and not description:
         message = f"{agency.name} asks for a description: the title is taken."
         yield Mended(message, "", title, {"description": title})
     elif agency.title.is_required and description and not title:
-        first = SENTENCE_END.split(clean(description))[0].rstrip(".")
+        first = SENTENCE_END.split(description)[0].rstrip(".") or description
         message = f"{agency.name} asks for a title: the description's first sentence is taken."
         yield Mended(message, "", first, {"title": first})
 
@@ -130,7 +132,9 @@ def keywords_advised(case: Case) -> Iterator[Said]:
     if found > rules.min_count and not _is_within(found, rules.advised_min, rules.advised_max):
         advised = _range(rules.advised_min, rules.advised_max)
         message = f"There are {found} keywords, {case.agency.name} advises {advised}."
-        yield Advice(message, case.edit("--keywords 'one,two,…'"))
+        type_them = "--keywords 'one,two,…'"
+        is_few = found < rules.advised_min
+        yield Advice(message, (case.say("keywords", type_them) if is_few else case.edit(type_them)))
 
 
 FILLING_RULES = (title_or_description,)
