@@ -43,12 +43,13 @@ find_server() { # the system's own, or the unpacked one
 }
 
 unpacked() { # a folder for each release of the system, whose libraries the programs use
-    local begins=$CACHE/$NAME
-    (. /etc/os-release && printf '%s' "$begins-$ID${VERSION_ID:-}-$(uname -m)")
+    local release
+    release=$(sed -nE 's/^(ID|VERSION_ID)="?([^"]*)"?$/\2/p' /etc/os-release | tr -d '\n')
+    printf '%s' "$CACHE/$NAME-$release-$(uname -m)"
 }
 
 unpack() {
-    local into made
+    local into made lacks
     into=$(unpacked)
     [ ! -x "/$PROGRAM" ] && [ ! -x "$into/$PROGRAM" ] || return 0
     command -v apt-get >/dev/null || fail "There is no /$PROGRAM; install the package that has it."
@@ -59,10 +60,17 @@ unpack() {
     (cd "$made" && { download || { [ "$(id -u)" = 0 ] && apt-get update -qq && download; }; }) ||
         fail "${PACKAGES[*]} could not be fetched; is the network there? As root: apt-get update"
     find "$made" -name '*.deb' -exec dpkg-deb -x {} "$made/tree" \;
+    lacks=$(LD_LIBRARY_PATH=$(libraries "$made/tree") ldd "$made/tree/$PROGRAM" |
+        awk '/not found/ { print $1 }')
+    [ -z "$lacks" ] || fail "The server needs libraries that are not installed here: $lacks"
     rm -rf "$into"
     mv "$made/tree" "$into"
     rm -rf "$made"
     exec 9>&-
+}
+
+libraries() { # FOLDER: where unpacked packages have them
+    printf '%s:' "$1"/{,usr/}lib/*-linux-gnu
 }
 
 download() {
@@ -74,18 +82,18 @@ bring_program() { # root's server runs as nobody, who cannot look into root's ca
 }
 
 runner() { # whom a server runs as that does not run as root
-    [ "$(id -u)" = 0 ] && echo nobody || id -un
+    if [ "$(id -u)" = 0 ]; then echo nobody; else id -un; fi
 }
 
 as_nobody() { # PROGRAM …: in the background; as who calls, but not as root
-    local user=() libraries=()
+    local user=() path=()
     if [ "$(id -u)" = 0 ]; then
         chown -R nobody "$folder/data"
         user=(setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups)
     fi
     [ ! -d "$folder/programs" ] ||
-        libraries=(env LD_LIBRARY_PATH="$(printf '%s:' "$folder"/programs/{,usr/}lib/*-linux-gnu)")
-    spawn "${user[@]}" "${libraries[@]}" "$@"
+        path=(env LD_LIBRARY_PATH="$(libraries "$folder/programs")")
+    spawn "${user[@]}" "${path[@]}" "$@"
 }
 
 program() { # where the program is for the server of this folder

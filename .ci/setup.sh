@@ -52,6 +52,9 @@ missing_servers() {
     [ -d /usr/lib/postgresql ] || command -v initdb >/dev/null || echo postgresql
     # The package redis-server would start one on port 6379; redis-tools holds the same program.
     command -v redis-server >/dev/null || command -v redis-check-rdb >/dev/null || echo redis-tools
+    # The servers of SSH and FTP are unpacked by .ci/server.sh; these make their keys.
+    command -v ssh-keygen >/dev/null || echo openssh-client
+    command -v openssl >/dev/null || echo openssl
 }
 
 why() {
@@ -59,6 +62,7 @@ why() {
     ffmpeg) echo "reads video and sound" ;;
     libimage-exiftool-perl) echo "exiftool: reads what cameras write into files" ;;
     espeak-ng) echo "speaks the sample clips of the demo and the tests" ;;
+    openssh-client | openssl) echo "makes keys of servers for the tests and \`make servers\`" ;;
     postgresql | redis-tools) echo "the tests and \`make servers\` start one of their own" ;;
     *) echo "makes Python environments" ;;
     esac

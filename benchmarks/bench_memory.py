@@ -33,24 +33,25 @@ def peak_mb(original: Path, home: Path) -> float:
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as process:
         peak = 0
         while process.poll() is None:
-            peak = max(peak, sum(_pss_bytes(pid) for pid in _family(process.pid)))
+            peak = max(peak, sum(pss_bytes(pid) for pid in family(process.pid)))
             time.sleep(LOOK_EVERY_S)
         if process.returncode:
             raise SystemExit(f"dam ingest {original.name} ended with {process.returncode}")
     return peak / 1e6
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and all its descendants that live now."""
     try:
         listed = Path(f"/proc/{pid}/task").glob("*/children")
         children = [int(child) for file in listed for child in file.read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
         return []
-    return [pid, *(one for child in children for one in _family(child))]
+    return [pid, *(one for child in children for one in family(child))]
 
 
-def _pss_bytes(pid: int) -> int:
+def pss_bytes(pid: int) -> int:
+    """Memory of a process, shared pages by its share of them; 0 when it has ended."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):

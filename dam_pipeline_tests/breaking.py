@@ -63,9 +63,9 @@ class SlowLine:
             while piece := source.recv(PIECE_BYTES):
                 target.sendall(piece)
                 time.sleep(self._piece_s * len(piece) / PIECE_BYTES)
-        for one in (source, target):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+        source.close()
 
 
 def kill_again_and_again(

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import stat
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,10 +41,32 @@ class DeliveryServer:
 
     def cut(self) -> int:
         """Kill whatever serves a connection now, as when lines break; says how many there were."""
+        return self._signal(signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """Let connections stand without an answer meanwhile."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def silent_listener(self) -> Iterator[None]:
+        """Let new connections wait without an answer meanwhile."""
+        pid = int((self.folder / "pid").read_text().split()[0])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> int:
         found = _descendants(int((self.folder / "pid").read_text().split()[0]))
         for one in found:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(one, signal.SIGKILL)
+                os.kill(one, number)
         return len(found)
 
 
@@ -54,11 +75,6 @@ def give_away(path: Path, like: Path) -> None:
     owner = like.stat()
     if os.geteuid() == 0:
         os.chown(path, owner.st_uid, owner.st_gid)
-
-
-def lock(path: Path) -> None:
-    """Let nobody write into a folder."""
-    path.chmod(stat.S_IRUSR | stat.S_IXUSR | stat.S_IRGRP | stat.S_IXGRP)
 
 
 @contextlib.contextmanager

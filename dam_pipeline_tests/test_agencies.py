@@ -1,6 +1,7 @@
 """Agencies as data: what ships, a library's own, what is wrong in a file, and templates of tables."""
 
 import codecs
+import subprocess
 from dataclasses import fields
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from dam_pipeline.agencies.loading import (
 from dam_pipeline.agencies.specification import parse_agency
 from dam_pipeline.agencies.templates import require_template, template_file
 from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.records import MediaKind
 from dam_pipeline.settings import Settings
 from dam_pipeline.stores import library_files
 from dam_pipeline_tests.processed import dam, dam_json
@@ -137,6 +139,31 @@ class TestShipped:
                 for word in {one.name.casefold(), *one.also}
             ]
             assert [word for word in words if words.count(word) > 1] == []
+
+    @pytest.mark.parametrize(
+        "agency",
+        [one for one in shipped_agencies() if MediaKind.VIDEO in one.media],
+        ids=lambda one: one.id,
+    )
+    def test_what_other_videos_are_made_into_is_taken(self, agency: Agency, tmp_path: Path) -> None:
+        rules = agency.media[MediaKind.VIDEO]
+        if (how := rules.transcode) is None:
+            assert (agency.id, rules.suffixes, rules.codecs) == ("generic", (), ())
+            return
+        made = tmp_path / f"made.{how.suffix}"
+        subprocess.run(
+            [
+                *("ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64:d=0.2"),
+                *("-c:v", how.codec, "-pix_fmt", how.pixel_format, *how.options, made),
+            ],
+            check=True,
+        )
+        shown = ("-show_entries", "stream=codec_name,profile", "-of", "csv=p=0")
+        told = subprocess.run(
+            ["ffprobe", "-v", "error", *shown, made], check=True, capture_output=True, text=True
+        )
+        codec, profile = told.stdout.strip().lower().split(",")
+        assert not rules.codecs or {codec, f"{codec} {profile}"} & set(rules.codecs)
 
     def test_listing_names_every_rule_once(self) -> None:
         for agency in shipped_agencies():
@@ -256,6 +283,11 @@ class TestBadFiles:
             ('encoding = "utf8x"\n[releases]', "[releases]", r"there is no utf8x"),
             ('delimiter = ""\n[releases]', "[releases]", r"table\.delimiter is to be one char"),
             ('keyword_separator = ""\n[releases]', "[releases]", r"keyword_separator is empty"),
+            (
+                'format = "xml"\nencoding = "cp1252"\n[releases]',
+                "[releases]",
+                r"encoding of XML is utf-8 or .*not cp1252",
+            ),
             ('format = "xml"\n[releases]', "[releases]", r"'File name' is no name of an XML"),
             ("needs_template = true\n[releases]", "[releases]", r"template_help is missing"),
             ('[editorial]\ncaption = "{town}"\n[releases]', "[releases]", r"\{town\} is unknown"),
@@ -263,6 +295,11 @@ class TestBadFiles:
             ("[categories]\nmin_count = 1\n[releases]", "[releases]", r"known is empty"),
             ('id = "x"\nname =', "name =", r"id may not stand here"),
             ('[media.image]\nsuffixes = [".JPG"]', "[media.image]", r"'\.JPG' in small letters"),
+            (
+                '[media.image]\nsuffixes = ["png"]\ntranscode = { suffix = "jpg" }',
+                "[media.image]",
+                r"transcode\.suffix: jpg is not one of the suffixes",
+            ),
             ("]", "[releases]", r"is no TOML.*line"),
         ],
         ids=lambda text: text[:24].replace("\n", " "),
@@ -469,6 +506,7 @@ class TestCommands:
         words = ("stock", "agencies", "import", "pond5", str(sheet))
         dry = dam_json(*words, "--dry-run")
         assert (dry["unknown"], dry["dry_run"], dam_home.exists()) == (["Weather"], True, False)
+        assert dry["missing"] == ["keywords"]
         assert "Weather" in dam(*words).stderr
         listed = {one["id"]: one for one in dam_json("stock", "agencies", "list")}
         assert listed["pond5"]["template"]["file"] == "t.csv"

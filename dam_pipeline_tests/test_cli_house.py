@@ -25,10 +25,12 @@ def test_every_command_of_the_design_is_there() -> None:
         "sidecar": ("diff", "write", "merge"),
         "stock": (
             *("export", "import"),
-            *("edit", "show"),
-            *("package", "publish", "approve"),
-            *(f"deliveries {name}" for name in ("list", "accept", "reject", "withdraw", "import")),
+            *("edit", "show", "check"),
+            *("package", "publish", "approve", "login"),
+            *(f"deliveries {name}" for name in ("list", "add", "accept")),
+            *(f"deliveries {name}" for name in ("reject", "withdraw", "import")),
             *("shortlist add", "shortlist remove", "shortlist list"),
+            *(f"agencies {name}" for name in ("list", "show", "import", "add", "remove")),
         ),
     }
     expected = {f"dam {name}" for name in COMMANDS}

@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from dam_pipeline.catalogue.catalogue import open_catalogue
+from dam_pipeline.events.kinds import Event
 from dam_pipeline.publishing.approving import approved_packages
 from dam_pipeline.settings import load_settings
 from dam_pipeline_tests.handmade import Clip, Handmade
@@ -94,13 +95,27 @@ class TestPublish:
         assert "1 files (5 B) would be sent" in told.stderr
         assert everything_below(tmp_path) == before
 
-    def test_plain_ftp_is_warned_of(self, home: Path) -> None:
-        for to, is_warned in {
-            "ftp://me@host.invalid/": True,
-            "sftp://me@host.invalid/": False,
-        }.items():
-            told = dam("stock", "publish", "spring", "--to", to, "--dry-run")
-            assert ("warning" in told.stderr) is is_warned
+    @pytest.mark.parametrize(
+        ("agency_id", "to", "warnings"),
+        [
+            ("adobe-stock", "sftp://me@host.invalid/", []),
+            ("adobe-stock", "/mnt/staging", []),
+            ("adobe-stock", "ftp://me@host.invalid/", ["nothing is encrypted", "takes sftp"]),
+            ("shutterstock", "ftps://me@ftps.shutterstock.com", []),
+            ("shutterstock", "ftps://me@host.invalid", ["reached at ftps.shutterstock.com"]),
+            ("generic", "ftp://me@host.invalid", ["nothing is encrypted", "sftp as well"]),
+            ("of-somebody-else", "sftp://me@host.invalid", []),
+        ],
+    )
+    def test_addresses_that_do_not_suit_the_agency_are_warned_of(
+        self, home: Path, agency_id: str, to: str, warnings: list[str]
+    ) -> None:
+        pack(home / "packages" / "other", CLIPS, agency=agency_id)
+        result = dam("stock", "publish", "other", "--to", to, "--dry-run")
+        told = [line for line in result.stderr.splitlines() if line.startswith("warning")]
+        assert result.exit_code == 0
+        assert len(told) == len(warnings)
+        assert all(words in line for words, line in zip(warnings, told, strict=True))
 
     def test_a_failed_file_is_exit_code_3_and_the_rest_is_there(
         self, home: Path, agency: Path
@@ -141,6 +156,36 @@ class TestPublish:
         assert SECRET not in result.output
 
 
+class TestEvents:
+    def test_each_delivered_file_is_told_once_to_who_listens(
+        self, home: Path, agency: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DAM_NATS_URL", "nats://127.0.0.1:1")  # nobody is there: events wait
+        for _ in range(2):
+            dam_json("stock", "publish", "spring", "--to", str(agency))
+        with open_catalogue(home, sinks=("nats",)) as catalogue:
+            told: list[Event] = []
+            catalogue.outbox.deliver(lambda _name: Taking(told))
+        found = [json.loads(one.body) for one in told]
+        assert {one["type"] for one in found} == {"media.delivered"}
+        assert sorted((one["data"]["media_id"], one["data"]["remote"]) for one in found) == sorted(
+            (asset_of(name), f"{agency}/{name}") for name in CLIPS
+        )
+        assert {one["data"]["state"] for one in found} == {"verified"}
+        assert {one["data"]["agency"] for one in found} == {"adobe-stock"}
+
+
+class Taking:
+    """A sink that takes everything."""
+
+    def __init__(self, told: list[Event]) -> None:
+        self._told = told
+
+    def send(self, events: Sequence[Event]) -> list[str]:
+        self._told.extend(events)
+        return [one.event_id for one in events]
+
+
 class TestApprove:
     def test_what_is_approved_can_be_taken_back(self, home: Path, agency: Path) -> None:
         found = dam_json("stock", "approve", "spring", "--to", str(agency))
@@ -158,6 +203,21 @@ class TestApprove:
         assert [one["state"] for one in plan] == ["approved", "approved"]
         dam("stock", "publish", "spring", "--to", str(agency))
         assert approved_packages(load_settings()) == []
+
+
+class TestByHand:
+    def test_what_a_person_uploaded_is_noted_and_not_sent_again(
+        self, home: Path, agency: Path
+    ) -> None:
+        found = dam_json("stock", "deliveries", "add", "spring")
+        assert [(one["state"], one["by"], one["verified"]) for one in found] == [
+            ("delivered", "person", "")
+        ] * 2
+        assert found[0]["remote"] == "portal://adobe-stock/falcon.mov"
+        assert dam_json("stock", "publish", "spring", "--to", str(agency))[0]["reason"]
+        assert list(agency.glob("*")) == []
+        dam_json("stock", "deliveries", "add", "spring")
+        assert len(dam_json("stock", "deliveries", "--history")) == 2
 
 
 class TestDeliveries:

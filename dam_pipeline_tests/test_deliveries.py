@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.errors import ConfigurationError, SchemaMismatch
 from dam_pipeline.settings import Settings
 from dam_pipeline.stock.deliveries import (
     Deliveries,
@@ -122,6 +122,15 @@ class TestTheLedger:
         journal.write_text(journal.read_text() + '{"agency": "ado')
         ledger.record(B, replace(B, destination="elsewhere"))
         assert [one.asset_id for one in ledger.history()] == ["a", "b", "b"]
+
+    def test_an_entry_of_a_newer_version_is_refused_with_advice(
+        self, ledger: Deliveries, settings: Settings
+    ) -> None:
+        ledger.record(A)
+        journal = settings.home / "journal" / "deliveries.jsonl"
+        journal.write_text(journal.read_text().replace('"verified"', '"teleported"'))
+        with pytest.raises(SchemaMismatch, match="Update dam_pipeline"):
+            ledger.history()
 
 
 class TestResults:

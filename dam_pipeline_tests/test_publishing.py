@@ -1,15 +1,26 @@
 """Publishing packages: what goes where, what is told, cuts, kills, two at once, limits."""
 
-from dataclasses import replace
+import re
+import signal
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from dam_pipeline.errors import DeliveryFailed, PackageInvalid
-from dam_pipeline.publishing import Destination, parse_destination
+from dam_pipeline.errors import ConfigurationError, DeliveryFailed, PackageInvalid
+from dam_pipeline.publishing import (
+    Destination,
+    Progress,
+    Receipt,
+    Transport,
+    open_transport,
+    parse_destination,
+)
 from dam_pipeline.publishing.approving import approve, approved_packages, take_back
-from dam_pipeline.publishing.lines import Trying
+from dam_pipeline.publishing.lines import Lines, Listener, Trying
 from dam_pipeline.publishing.plan import find_package, plan_delivery
+from dam_pipeline.publishing.rate import Rate, parse_rate
 from dam_pipeline.publishing.sending import Options, publish, unfinished
 from dam_pipeline.publishing.turns import turn_at
 from dam_pipeline.settings import Settings
@@ -257,9 +268,10 @@ class TestApproving:
         approve(settings, package, there)
         Path(there.folder).mkdir()
         (Path(there.folder) / "b.mov").write_bytes(b"in the way")
-        publish(settings, package, there, QUICK)
-        (waiting,) = approved_packages(settings)
-        assert waiting.files == 1
+        for _ in range(2):
+            publish(settings, package, there, QUICK)
+            (waiting,) = approved_packages(settings)
+            assert waiting.files == 1
         (Path(there.folder) / "b.mov").unlink()
         publish(settings, waiting.folder, waiting.destination, QUICK)
         assert approved_packages(settings) == []
@@ -308,3 +320,137 @@ class TestKills:
         arrived = {path: path.stat().st_ino for path in Path(there.folder).iterdir()}
         publish(settings, package, there, QUICK)
         assert {path: path.stat().st_ino for path in Path(there.folder).iterdir()} == arrived
+
+    def test_ctrl_c_ends_soon_and_the_next_publish_goes_on(
+        self, settings: Settings, there: Destination, tmp_path: Path
+    ) -> None:
+        clips = several(2, 4_000_000)
+        package = pack(tmp_path / "package", clips)
+        process = started(settings, publish_command(package, there, "--limit", "500kB/s"))
+        until_s = time.monotonic() + 60
+        while "uploading" not in states(settings).values() and time.monotonic() < until_s:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert "uploading" in states(settings).values()
+        publish(settings, package, there, QUICK)
+        assert files_in(there) == clips
+        check_ledger(settings, clips)
+
+
+class TestConnections:
+    """Servers that let in few connections, or go away, by the folder transport behind a door."""
+
+    def test_a_server_that_lets_in_one_connection_gets_everything_over_it(
+        self, settings: Settings, there: Destination, tmp_path: Path
+    ) -> None:
+        door = Door(settings, there, lets_in=1)
+        ends = door.send(pack(tmp_path / "package", several(6, 1000)), jobs=4)
+        assert files_in(there) == several(6, 1000)
+        assert set(ends.values()) == {""}
+
+    def test_a_server_that_went_away_is_not_asked_anew_for_each_file(
+        self, settings: Settings, there: Destination, tmp_path: Path
+    ) -> None:
+        door = Door(settings, there, lets_in=1, breaks_after=2)
+        ends = door.send(pack(tmp_path / "package", several(30, 1000)), jobs=1)
+        assert sum(reason == "" for reason in ends.values()) == 2
+        assert {reason for reason in ends.values() if reason} == {"No room for you."}
+        assert door.asked == 1 + QUICK.trying.tries - 1
+
+    def test_a_login_that_is_refused_ends_it_before_anything_is_begun(
+        self, settings: Settings, there: Destination, tmp_path: Path
+    ) -> None:
+        door = Door(settings, there, lets_in=0)
+        with pytest.raises(DeliveryFailed, match="No room"):
+            door.send(pack(tmp_path / "package", several(3, 1000)), jobs=2)
+        assert door.asked == QUICK.trying.tries
+        assert door.begun == []
+
+
+class TestRates:
+    @pytest.mark.parametrize(
+        ("text", "bytes_per_s"),
+        [
+            ("2MB/s", 2_000_000),
+            ("500 kB/s", 500_000),
+            ("1.5MiB/s", 1_572_864),
+            ("16Mbit/s", 2_000_000),
+            ("1g", 1_000_000_000),
+            ("1234", 1234),
+            ("0", 0),
+            ("", 0),
+        ],
+    )
+    def test_rates_are_read_as_people_write_them(self, text: str, bytes_per_s: int) -> None:
+        assert parse_rate(text) == bytes_per_s
+
+    @pytest.mark.parametrize("text", ["fast", "-1", "MB/s", "0.1", "16Mbps", "1 parsec/s", "nan"])
+    def test_other_texts_are_refused_by_name(self, text: str) -> None:
+        with pytest.raises(ConfigurationError, match=re.escape(text)):
+            parse_rate(text)
+
+    def test_all_connections_together_keep_to_the_limit(self) -> None:
+        waits: list[float] = []
+        rate = Rate(1_000_000, waits.append)
+        for _ in range(100):
+            rate.spend(100_000)
+        # Nobody waited in truth, so the last would have to wait for all the others.
+        assert 9.0 < waits[-1] <= 10.0
+        Rate(0, waits.append).spend(1 << 40)
+        assert len(waits) <= 100
+
+
+class Door:
+    """Connects to a folder as a server does that lets in so many at a time, and may go away."""
+
+    def __init__(
+        self, settings: Settings, destination: Destination, lets_in: int, breaks_after: int = 1000
+    ) -> None:
+        self._settings, self._destination = settings, destination
+        self._lets_in, self._left = lets_in, breaks_after
+        self.asked = 0
+        self.begun: list[str] = []
+
+    def send(self, package: Path, jobs: int) -> dict[str, str]:
+        """Send a package; by file why it is not there."""
+        ends: dict[str, str] = {}
+        listener = Listener(
+            lambda file: self.begun.append(file.name),
+            lambda _file, _count: None,
+            lambda file, _receipt, reason: ends.update({file.name: reason}),
+        )
+        files = plan_delivery(self._settings, package, self._destination).outgoing
+        Lines(self._connect, listener, QUICK.trying).send(files, jobs)
+        return ends
+
+    def _connect(self) -> Transport:
+        self.asked += 1
+        if not self._lets_in:
+            raise DeliveryFailed("No room for you.")
+        self._lets_in -= 1
+        return Inside(open_transport(self._destination, self._settings), self)
+
+    def passes(self) -> None:
+        """One more file comes through; raises DeliveryFailed when none does any more."""
+        self._left -= 1
+        if self._left < 0:
+            raise DeliveryFailed("The line broke.")
+
+
+@dataclass
+class Inside:
+    """A connection that came through the door."""
+
+    transport: Transport
+    door: Door
+    warning: str = ""
+
+    def deliver(self, source: Path, name: str, sha256: str, progress: Progress) -> Receipt:
+        """As the folder does, unless the line breaks."""
+        self.door.passes()
+        return self.transport.deliver(source, name, sha256, progress)
+
+    def close(self) -> None:
+        """As the folder does."""
+        self.transport.close()

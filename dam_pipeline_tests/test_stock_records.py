@@ -6,20 +6,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 
+from dam_pipeline.catalogue.discovery import discover
 from dam_pipeline.catalogue.rebuilding import rebuild_catalogue
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.records import Media, MediaKind
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES
+from dam_pipeline.stages.engine import run_stages
 from dam_pipeline.stages.recording import stage_row
 from dam_pipeline.stages.work import Toolbox
 from dam_pipeline.stock import shortlist
+from dam_pipeline.stock.fields import each_once
 from dam_pipeline.stock.items import load_items
-from dam_pipeline.stock.people import Edit, edit_record, edit_records, records_of_people
+from dam_pipeline.stock.people import (
+    Edit,
+    Word,
+    edit_record,
+    edit_records,
+    laid_over,
+    records_of_people,
+)
 from dam_pipeline.stock.record import Item, Place, StockRecord
 from dam_pipeline.stores.journal import Journal
+from dam_pipeline_tests.clips import exiftool, ffmpeg
 from dam_pipeline_tests.handmade import Clip, Handmade, axis
 from dam_pipeline_tests.s3_server import Bucket
 from dam_pipeline_tests.stock_items import CLIP, PHOTO
@@ -80,6 +93,45 @@ def test_what_another_program_wrote_is_the_record_until_a_person_says_more(
     )
 
 
+def test_what_other_programs_embed_is_read_from_real_files(tools: Toolbox, tmp_path: Path) -> None:
+    folder = tmp_path / "originals"
+    folder.mkdir()
+    photo, clip = folder / "photo.jpg", folder / "clip.mov"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x180:d=1", "-frames:v", "1", photo)
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x180:d=1:r=10", "-pix_fmt", "yuv420p", clip)
+    made_by_a_model = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    exiftool(
+        *("-codedcharacterset=utf8", "-IPTC:Caption-Abstract=Café at dawn", "-IPTC:City=Porto"),
+        *(
+            "-IPTC:Country-PrimaryLocationName=Portugal",
+            "-XMP-dc:Creator=Ada",
+            "-XMP-dc:Rights=© Ada",
+        ),
+        *("-XMP-dc:Title=Café", "-XMP-dc:Subject=café", "-XMP-dc:Subject=dawn"),
+        *(f"-XMP-iptcExt:DigitalSourceType={made_by_a_model}", photo),
+    )
+    exiftool(
+        *("-Keys:Title=Reel", "-Keys:Description=A reel", "-Keys:Keywords=sea, boat"),
+        *("-Keys:Copyright=© Ada", "-Keys:Artist=Ada", clip),
+    )
+    discover([folder], tools.catalogue, tools.derived, tools.settings)
+    media = {one.first_name: one for one in tools.catalogue.all_media()}
+    ids = [one.media_id for one in media.values()]
+    run_stages(tools, ids, ("probe", "checksum"), "run-1")
+    found = item(tools, media["photo.jpg"])
+    assert (found.record.title, found.record.description) == ("Café", "Café at dawn")
+    assert found.record.keywords == ("café", "dawn")
+    assert (found.record.creator, found.record.copyright) == ("Ada", "© Ada")
+    assert found.record.place == Place("Porto", "", "Portugal", "PT")
+    assert found.record.is_generated is True
+    assert found.sha256 == hashlib.sha256(photo.read_bytes()).hexdigest()
+    assert found.uri == photo.as_uri()
+    found = item(tools, media["clip.mov"])
+    assert (found.record.title, found.record.description) == ("Reel", "A reel")
+    assert found.record.keywords == ("sea", "boat")
+    assert (found.record.creator, found.record.copyright) == ("Ada", "© Ada")
+
+
 def test_a_sidecar_wins_over_the_file_and_captions_of_cameras_count_for_nothing(
     tools: Toolbox, library: Handmade
 ) -> None:
@@ -137,6 +189,42 @@ def test_keywords_are_added_to_those_of_the_file_and_taken_from_them(
     assert keywords({"add": ["three"], "remove": ["ONE"]}) == ("Two", "three")
     assert keywords([]) == ()
     assert keywords(None) == ("boat", "harbour")
+
+
+LETTERS = st.lists(st.sampled_from(["a", "A", "b", "c", "é", "É", "👩‍🚀", "שלום"]), max_size=4)
+KEYWORD_EDITS = st.one_of(
+    LETTERS,
+    st.none(),
+    st.fixed_dictionaries({}, optional={"add": LETTERS, "remove": LETTERS}),
+)
+
+
+@hypothesis.given(in_file=LETTERS, edits=st.lists(KEYWORD_EDITS, max_size=6))
+def test_after_any_edits_each_keyword_is_there_once_and_the_last_word_counts(
+    in_file: list[str], edits: list[Any]
+) -> None:
+    planned = [Edit(["a"], {"keywords": one}) for one in edits]
+    word = records_of_people(Settings(home=Path("/dev/null/none")), planned).get("a", Word())
+    record = StockRecord(keywords=tuple(each_once(in_file)))
+    found = [one.casefold() for one in laid_over(record, word).keywords]
+    assert len(found) == len(set(found))
+    last = edits[-1] if edits else None
+    if isinstance(last, list):
+        assert found == [one.casefold() for one in each_once(last)]
+    elif last is None:
+        assert found == [one.casefold() for one in each_once(in_file)]
+    else:
+        added, removed = ({w.casefold() for w in last.get(do, [])} for do in ("add", "remove"))
+        assert added <= set(found)
+        assert not (removed - added) & set(found)
+
+
+def test_ten_thousand_keywords_are_kept_in_their_order(tools: Toolbox, library: Handmade) -> None:
+    media = add(library)
+    words = [f"word {n}" for n in range(10_000)]
+    edit_record(tools.settings, [media.asset_id], {"keywords": words})
+    edit_record(tools.settings, [media.asset_id], {"keywords": {"add": [*words, "last"]}})
+    assert item(tools, media).record.keywords == (*words, "last")
 
 
 def test_places_and_categories_change_part_by_part(tools: Toolbox, library: Handmade) -> None:

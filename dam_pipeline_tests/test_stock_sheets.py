@@ -19,6 +19,7 @@ from dam_pipeline.catalogue.catalogue import open_catalogue
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.records import Json, MediaKind, Probe
 from dam_pipeline.settings import Settings
+from dam_pipeline.stock.deliveries import Deliveries, Delivery, DeliveryState
 from dam_pipeline.stock.fields import checked
 from dam_pipeline.stock.people import Word, edit_record, laid_over, records_of_people
 from dam_pipeline.stock.record import Item, Place, Release, StockRecord, Suggestion
@@ -279,7 +280,8 @@ def test_a_suggestion_stands_beside_its_field_and_is_not_read() -> None:
     offered = (
         Suggestion("title", "Weaker", "tags", 0.2),
         Suggestion("title", "Red kite above a lake", "transcript", 0.9),
-        Suggestion("keywords", ["kite", "lake"], "tags", 0.5),
+        Suggestion("keywords", "lake", "tags", 0.5),
+        Suggestion("keywords", "kite", "tags", 0.6),
     )
     known = item(StockRecord(), suggestions=offered, said_by={"date": "probe"})
     headings, cells = sheet_rows([known])
@@ -313,6 +315,25 @@ def test_sheets_are_read_as_programs_save_them(
         writer = csv.writer(file, delimiter=delimiter)
         writer.writerows([("Media", " Title "), ("reel", "Café, a; b|c")])
     assert list(read_sheet(path, "media")) == [(2, {"media": "reel", "title": "Café, a; b|c"})]
+
+
+def test_the_unicode_text_of_excel_is_a_sheet_too(tmp_path: Path) -> None:
+    (tmp_path / "s.txt").write_bytes("media\ttitle\r\nreel\tCafé\r\n".encode("utf-16"))
+    assert list(read_sheet(tmp_path / "s.txt", "media")) == [
+        (2, {"media": "reel", "title": "Café"})
+    ]
+
+
+def test_of_a_workbook_the_sheet_with_the_headings_is_read(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["notes of my own"])
+    records = book.create_sheet("records")
+    for row in ([], ["my records"], ["Media", "Title"], ["reel", "Kites"]):
+        records.append(row)
+    book.save(tmp_path / "s.xlsx")
+    assert list(read_sheet(tmp_path / "s.xlsx", "media")) == [
+        (4, {"media": "reel", "title": "Kites"})
+    ]
 
 
 def test_a_first_line_that_tells_excel_the_delimiter_is_passed_over(tmp_path: Path) -> None:
@@ -483,6 +504,28 @@ def test_a_sheet_that_is_there_is_not_replaced(library: Settings, tmp_path: Path
     assert dam("stock", "export", "reel", "--out", str(out), "--overwrite").exit_code == 0
     book = openpyxl.load_workbook(out)
     assert book.active["A2"].value.startswith("reel-")
+
+
+def test_what_agencies_rejected_is_exported_with_the_reasons(
+    library: Settings, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "mend.csv")
+    assert dam("stock", "export", "--rejected", "--out", out).exit_code == 2
+    for name, state in (("reel", "rejected"), ("tape", "accepted")):
+        media_id = Clip(f"{name}.mov").media_id
+        place = ("file:///sent", "/packages/1", f"media/{name}.mov", "00", 1, "00")
+        Deliveries(library).record(
+            Delivery(
+                *("pond5", media_id, media_id, *place, DeliveryState(state)),
+                reason="out of focus" if state == "rejected" else "",
+            )
+        )
+    dam_json("stock", "export", "--rejected", "--out", out)
+    with open(out, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["_file"], row["_rejected"]) for row in rows] == [
+        ("reel.mov", "pond5: out of focus")
+    ]
 
 
 def test_a_person_reads_what_changed(library: Settings, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -222,6 +223,18 @@ def test_of_a_file_too_large_to_be_read_back_size_and_end_are_compared(
         server_target.open().deliver(path, "other.mov", sha256, int)
 
 
+def test_a_full_disk_is_told_and_may_be_mended(server_target, source):
+    path, sha256, content = source
+    part = server_target.path / part_path("clip.mov", sha256)
+    part.symlink_to("/dev/full")
+    with pytest.raises(DeliveryFailed, match="full disk") as failure:
+        server_target.open().deliver(path, "clip.mov", sha256, int)
+    assert not failure.value.is_lasting
+    part.unlink()
+    server_target.open().deliver(path, "clip.mov", sha256, int)
+    assert server_target.content("clip.mov") == content
+
+
 def test_a_folder_that_may_not_be_written_to_is_said_at_once(server_target, source):
     path, sha256, _ = source
     server_target.path.chmod(0o555)
@@ -240,3 +253,32 @@ def test_the_destination_is_made_but_not_its_parents(server_target, source):
     with pytest.raises(DeliveryFailed) as failure:
         nowhere.open().deliver(path, "clip.mov", sha256, int)
     assert failure.value.is_lasting
+
+
+@pytest.mark.parametrize("size", [SIZE, 3])
+def test_a_file_that_came_meanwhile_is_not_replaced(server_target, source, size):
+    path, sha256, content = source
+    with pytest.raises(DeliveryFailed):
+        server_target.open().deliver(
+            path, "clip.mov", sha256, lambda _: server_target.place("clip.mov", bytes(size))
+        )
+    assert server_target.content("clip.mov") == bytes(size)
+
+
+def test_a_server_that_says_nothing_any_more_is_given_up(server_target, source, monkeypatch):
+    path, sha256, _ = source
+    monkeypatch.setenv("DAM_PUBLISH_TIMEOUT_S", "1")
+    transport = server_target.open()
+    with server_target.server.silent(), pytest.raises(DeliveryFailed) as failure:
+        transport.deliver(path, "clip.mov", sha256, int)
+    transport.close()
+    assert not failure.value.is_lasting
+
+
+def test_closing_from_elsewhere_ends_a_delivery_that_waits(server_target, source):
+    path, sha256, _ = source
+    transport = server_target.open()
+    with server_target.server.silent():
+        Timer(0.3, transport.close).start()
+        with pytest.raises(DeliveryFailed):
+            transport.deliver(path, "clip.mov", sha256, int)

@@ -34,6 +34,3 @@ VALUES = {
     "copyright": "The copyright notice.",
 }
 """Each value that a column can have, and what that is."""
-
-LISTS = ("keywords", "categories", "category_names", "releases")
-LISTS_OF_RELEASES = ("model_releases", "property_releases")

@@ -26,6 +26,9 @@ from dam_pipeline.records import Json
 COMPUTED = ("id", "confidence")
 """Fields that no file holds: the id is the file's name, the confidence the least of the sources'."""
 
+XML_ENCODINGS = ("utf-8", "utf-8-sig", "utf-16")
+"""Those that every reader of XML knows, by the names that Python has for them."""
+
 CAPTION_FIELDS = {"city", "region", "country", "date", "CITY", "REGION", "COUNTRY", "DATE", "text"}
 
 _XML_NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
@@ -126,6 +129,9 @@ def _problems_of_words(agency: Agency) -> Iterator[str]:
     for kind, rules in agency.media.items():
         for suffix in (one for one in rules.suffixes if one != one.lower().strip(".")):
             yield f"media.{kind}.suffixes: write {suffix!r} in small letters and without a dot"
+        made = rules.transcode.suffix if rules.transcode else ""
+        if made and rules.suffixes and made not in rules.suffixes:
+            yield f"media.{kind}.transcode.suffix: {made} is not one of the suffixes that are taken"
     try:
         re.compile(f"[{agency.file_name.allowed}]")
     except re.error as error:
@@ -167,6 +173,8 @@ def _problems_of_a_table(table: TableRules, categories: CategoryRules) -> Iterat
         entries = [one.entry for one in table.columns if one.entry]
         for name in (one for one in (*names, *entries) if not _XML_NAME.fullmatch(one)):
             yield f"table: {name!r} is no name of an XML element; root, row and headings are such"
+        if table.encoding not in XML_ENCODINGS:
+            yield f"table.encoding of XML is {' or '.join(XML_ENCODINGS)}, not {table.encoding}"
     if table.needs_template and not table.template_help:
         yield "table.template_help is missing: say where the user finds the template"
     try:

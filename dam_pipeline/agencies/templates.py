@@ -73,6 +73,20 @@ def make_template(agency: Agency, path: Path, said: Sequence[str] = ()) -> Templ
     )
 
 
+def missing_columns(agency: Agency, template: Template) -> list[str]:
+    """What the agency asks for, but no column of its template is for."""
+    is_asked = {
+        "title": agency.title.is_required,
+        "description": agency.description.is_required,
+        "keywords": agency.keywords.min_count > 0,
+        "categories": agency.categories.min_count > 0,
+    }
+    there = {one.value for one in template.columns}
+    if there & {"category_names", "category_1"}:
+        there.add("categories")
+    return [name for name, asked in is_asked.items() if asked and name not in there]
+
+
 def keep_template(settings: Settings, template: Template) -> Path:
     """Make a template that of its agency in the library; gives where it is kept."""
     text = json.dumps(asdict(template), indent=2, ensure_ascii=False)

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from dam_pipeline.agencies.agency import Agency
 from dam_pipeline.agencies.loading import OWN, find_agency, shipped_files
@@ -165,7 +168,9 @@ def _faults(folder: Path) -> list[str]:
         return [str(error)]
 
 
-def evaluation(agency: Agency, verdicts: Sequence[Verdict]) -> dg.AssetCheckEvaluation:
+def evaluation(
+    instance: dg.DagsterInstance, agency: Agency, verdicts: Sequence[Verdict]
+) -> dg.AssetCheckEvaluation:
     """The same check as an event of a job that has just held the shortlist against an agency."""
     found = fitness(agency, verdicts)
     return dg.AssetCheckEvaluation(
@@ -175,6 +180,20 @@ def evaluation(agency: Agency, verdicts: Sequence[Verdict]) -> dg.AssetCheckEval
         metadata=found.metadata,
         severity=found.severity,
         description=found.description,
+        target_materialization_data=_newest(instance),
+    )
+
+
+def _newest(
+    instance: dg.DagsterInstance,
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    """The newest shortlist in Dagster: the UI takes no notice of a check of anything else."""
+    records = instance.fetch_materializations(dg.AssetKey(SHORTLIST), limit=1).records
+    if not records:
+        return None
+    (newest,) = records
+    return AssetCheckEvaluationTargetMaterializationData(
+        storage_id=newest.storage_id, run_id=newest.run_id, timestamp=newest.timestamp
     )
 
 
@@ -190,7 +209,7 @@ def fitness(agency: Agency, verdicts: Sequence[Verdict]) -> dg.AssetCheckResult:
         asset_key=SHORTLIST,
         check_name=check_name(agency.id),
         passed=not bad,
-        description="\n".join(told(one) for one in bad[:NAMED]),
+        description=_in_short(bad, len(verdicts)),
         metadata={
             "items": len(verdicts),
             "with_errors": len(bad),
@@ -200,6 +219,13 @@ def fitness(agency: Agency, verdicts: Sequence[Verdict]) -> dg.AssetCheckResult:
             "findings": table([row for one in verdicts for row in _findings(one)]),
         },
     )
+
+
+def _in_short(bad: Sequence[Verdict], count: int) -> str:
+    if not bad:
+        return f"All {count} items fit."
+    keys = ", ".join(one.item.media.partition_key for one in bad[:NAMED])
+    return f"{len(bad)} of {count} items would be left out: {keys}"
 
 
 def told(verdict: Verdict) -> str:

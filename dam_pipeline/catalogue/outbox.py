@@ -19,6 +19,7 @@ from dam_pipeline.events import SINKS, Sink, wanted_by
 from dam_pipeline.events.kinds import (
     AboutMedia,
     Event,
+    MediaDelivered,
     MediaDiscovered,
     MediaFailed,
     MediaIndexed,
@@ -141,6 +142,20 @@ class Outbox:
         if self._sinks:
             for about in _about(connection, [old_id]).values():
                 self.tell(connection, [MediaSuperseded(*_at(about, about.uri), new_id)])
+
+    def tell_delivered(
+        self, media_id: str, agency: str, state: str, remote: str, sha256: str
+    ) -> None:
+        """Tell that a file made from a media is at an agency."""
+        if self._sinks:
+            with self._engine.begin() as connection:
+                self.tell(
+                    connection,
+                    [
+                        MediaDelivered(*_at(about, about.uri), agency, state, remote, sha256)
+                        for about in _about(connection, [media_id]).values()
+                    ],
+                )
 
     def deliver(self, open_sink: Callable[[str], Sink], within_s: float = math.inf) -> Delivery:
         """Send what waits, sink by sink; one that does not take it does not hold up the others.

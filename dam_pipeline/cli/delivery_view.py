@@ -32,7 +32,13 @@ def package_table(deliveries: Iterable["Delivery"]) -> None:
     table(
         ("file", "size", "state", "over there", "why"),
         [
-            (PurePath(one.file).name, told_size(one.size_bytes), told(one.state.value), one.remote, one.reason)
+            (
+                PurePath(one.file).name,
+                told_size(one.size_bytes),
+                told(one.state.value),
+                one.remote,
+                one.reason,
+            )
             for one in deliveries
         ],
     )

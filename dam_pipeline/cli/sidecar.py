@@ -8,7 +8,9 @@ import typer
 
 from dam_pipeline.cli.options import AsJson
 from dam_pipeline.cli.output import OUT, Exit, bar, command, print_json, say
+from dam_pipeline.cli.wording import place
 from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.identity import path_to_uri
 from dam_pipeline.records import Filters, Media
 from dam_pipeline.settings import load_settings
 
@@ -151,7 +153,7 @@ def _run(
     if as_json:
         print_json([one.to_json() for one in found])
     else:
-        _print(found)
+        _print(found, options)
     is_bad = any(one.conflicts or one.error for one in found)
     return Exit.SOME_FAILED if is_bad else Exit.OK
 
@@ -187,12 +189,13 @@ def _chosen(
     return media
 
 
-def _print(found: "Sequence[Synchronised]") -> None:
+def _print(found: "Sequence[Synchronised]", options: "Options") -> None:
     for one in found:
         if one.fields:
-            OUT.print(f"{one.media.partition_key}  {one.sidecar}", markup=False)
+            where = place(path_to_uri(one.sidecar)) if one.sidecar else ""
+            OUT.print(f"{one.media.partition_key}  {where}", markup=False)
             for field in one.fields:
-                OUT.print(f"  {_what(one, field)}", markup=False)
+                OUT.print(f"  {_what(field, options)}", markup=False)
         if one.error:
             say(f"{one.media.partition_key}: {one.error}")
     counts = {
@@ -205,7 +208,7 @@ def _print(found: "Sequence[Synchronised]") -> None:
     say(f"{len(found)} looked at, {sum(bool(one.fields) for one in found)} differ. {words}".strip())
 
 
-def _what(one: "Synchronised", field: "Merge") -> str:
+def _what(field: "Merge", options: "Options") -> str:
     """One field's line: what goes where, or both sides of a conflict."""
     if field.verdict == "conflict":
         sides = f"library {_value(field.ours)}, sidecar {_value(field.theirs)}"
@@ -214,10 +217,9 @@ def _what(one: "Synchronised", field: "Merge") -> str:
     if field.changes_sidecar:
         parts.append(f"{_change(field.theirs, field.merged)} to the sidecar")
     if field.changes_library:
-        parts.append(f"{_change(field.ours, field.merged)} into the library")
-    done = {*one.written, *one.taken}
-    left = "" if field.field in done else " (not done)"
-    return f"{field.field}: {'; '.join(parts)}{left}"
+        left = " (by `dam sidecar merge`)" if options.writes and not options.takes else ""
+        parts.append(f"{_change(field.ours, field.merged)} into the library{left}")
+    return f"{field.field}: {'; '.join(parts)}"
 
 
 def _change(before: "Value | None", after: "Value | None") -> str:

@@ -7,7 +7,7 @@ import importlib
 
 import typer
 
-COMMANDS: tuple[str, ...] = ("edit", "show", "check", "package", "publish", "approve", "export", "import")
+COMMANDS: tuple[str, ...] = ("edit", "show", "check", "package", "publish", "login", "approve", "export", "import")
 GROUPS: tuple[str, ...] = (
     "shortlist",
     "deliveries",

@@ -116,8 +116,12 @@ def import_(
     dam stock agencies import pond5 template.csv --map "Shooting date=date"
     """
     from dam_pipeline.agencies.keeping import import_template
+    from dam_pipeline.agencies.loading import find_agency
+    from dam_pipeline.agencies.templates import missing_columns
 
-    template = import_template(load_settings(), agency, file, mapped or (), dry_run=dry_run)
+    settings = load_settings()
+    template = import_template(settings, agency, file, mapped or (), dry_run=dry_run)
+    missing = missing_columns(find_agency(settings, agency), template)
     if as_json:
         columns = [{"heading": one.heading, "value": one.value} for one in template.columns]
         print_json(
@@ -129,6 +133,7 @@ def import_(
                 "encoding": template.encoding,
                 "columns": columns,
                 "unknown": list(template.unknown),
+                "missing": missing,
                 "dry_run": dry_run,
             }
         )
@@ -141,6 +146,8 @@ def import_(
         say(
             f"Not known, and so left empty: {', '.join(template.unknown)}. --map says what they mean."
         )
+    if missing:
+        say(f"{agency} asks for {', '.join(missing)}, and no column is for that. --map may help.")
     say(
         "Nothing was kept (--dry-run)." if dry_run else f"{agency} is packaged with these headings."
     )

@@ -78,6 +78,8 @@ def _tell_rules(as_json: bool) -> int:
 
 
 def _tell(agency: "Agency", verdicts: Sequence["Verdict"]) -> None:
+    from dam_pipeline.agencies.templates import require_template
+
     for verdict in verdicts:
         OUT.print(verdict.item.media.partition_key, style="bold", markup=False)
         for level, rule, message, fix in _lines(verdict):
@@ -91,6 +93,10 @@ def _tell(agency: "Agency", verdicts: Sequence["Verdict"]) -> None:
         f"{len(verdicts)} items, {len(verdicts) - bad} to be packaged, {bad} left out; "
         f"{counts['error']} errors, {counts['warning']} warnings, {counts['fix']} fixes."
     )
+    try:
+        require_template(agency)
+    except ConfigurationError as error:
+        say(f"Before it is packaged: {error}")
 
 
 def _lines(verdict: "Verdict") -> Iterator[tuple[str, str, str, str]]:

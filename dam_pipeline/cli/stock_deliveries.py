@@ -9,6 +9,7 @@ from dam_pipeline.cli.default_list import ListByDefault
 from dam_pipeline.cli.delivery_view import deliveries_table
 from dam_pipeline.cli.options import AsJson
 from dam_pipeline.cli.output import Exit, command, print_json, say
+from dam_pipeline.cli.stock_publish import PackageRef
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.settings import Settings, load_settings
 
@@ -66,6 +67,25 @@ def list_(
         and (not assets or one.asset_id in assets)
     ]
     return _tell(found, as_json, "Nothing of this kind is in the ledger.")
+
+
+@app.command()
+@command
+def add(package: PackageRef, as_json: AsJson = False) -> int:
+    """Note that you have uploaded a package in the agency's portal yourself.
+
+    What the agency has by the ledger already is left as it is. Nothing is sent by this.
+
+    Example: dam stock deliveries add spring-2026
+    """
+    from dam_pipeline.publishing.approving import carried_by_hand
+    from dam_pipeline.publishing.plan import find_package
+
+    settings = load_settings()
+    plan, noted = carried_by_hand(settings, find_package(settings, package))
+    code = _tell([*plan.left_out, *noted], as_json, "The package holds nothing that is uploaded.")
+    say(f"{len(noted)} files are noted as delivered, {len(plan.left_out)} were known.")
+    return code
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dam_pipeline.cli.options import AsJson, MediaRefs
-from dam_pipeline.cli.output import OUT, Exit, command, print_json, say, table
+from dam_pipeline.cli.output import OUT, Exit, bar, command, print_json, say, table
 from dam_pipeline.cli.stock_wording import value_text
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.records import Json
@@ -146,7 +146,8 @@ def _edit(
     wanted = [one for one in acceptable(accepted_fields) if one == "keywords" or one not in changes]
     with Toolbox.open(load_settings()) as tools:
         media = chosen(tools, references)
-        before = load_items(tools, media)
+        with bar("reading", len(media)) as tell:
+            before = load_items(tools, media, progress=tell)
         least = AT_LEAST if at_least is None else at_least
         taken = [accept(one, wanted, least) for one in before]
         edits = [
@@ -156,7 +157,8 @@ def _edit(
         words = records_of_people(tools.settings, edits)
         if not dry_run:
             edit_records(tools.settings, edits)
-        after = load_items(tools, media, words)
+        with bar("reading again", len(media)) as tell:
+            after = load_items(tools, media, words, tell)
     if as_json:
         rows = zip(before, after, taken, strict=True)
         print_json([_document(*row) for row in rows])

@@ -1,14 +1,19 @@
 """`dam stock export`: stock records as a sheet, for people who work in spreadsheets."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dam_pipeline.cli.options import AsJson
 from dam_pipeline.cli.output import Exit, command, print_json, say
 from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.records import Media
 from dam_pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    from dam_pipeline.stages.work import Toolbox
 
 
 @command
@@ -25,6 +30,10 @@ def run(
         bool,
         typer.Option("--bom", help="Begin a .csv with a mark by which Excel knows it for UTF-8."),
     ] = False,
+    rejected: Annotated[
+        bool,
+        typer.Option("--rejected", help="What agencies rejected, with the reasons, and not else."),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a sheet that is there already.")
     ] = False,
@@ -35,15 +44,15 @@ def run(
     Columns that begin with _ are for reading. `dam stock import` reads the sheet back and takes over
     what was changed in it. A sheet that is there already is not replaced.
 
-    Examples: dam stock export --out records.xlsx · dam stock export reel-4e2c3 --out reel.csv --bom
+    Examples: dam stock export --out records.xlsx · dam stock export reel-4e2c3 --out reel.csv --bom ·
+    dam stock export --rejected --out to-mend.xlsx
     """
     if out is None:
         raise ConfigurationError("Say where: --out records.xlsx, or --out records.csv.")
     from dam_pipeline.stages.work import Toolbox
     from dam_pipeline.stock.items import load_items
     from dam_pipeline.stock.sheet_files import check_suffix, write_sheet
-    from dam_pipeline.stock.sheets import sheet_rows
-    from dam_pipeline.stock.shortlist import chosen
+    from dam_pipeline.stock.sheets import rejections, sheet_rows
 
     check_suffix(out)
     if out.exists() and not overwrite:
@@ -52,7 +61,9 @@ def run(
             "or say --overwrite."
         )
     with Toolbox.open(load_settings()) as tools:
-        rows = sheet_rows(load_items(tools, chosen(tools, media or ())))
+        reasons = rejections(tools.settings)
+        items = load_items(tools, _wanted(tools, media or (), reasons if rejected else None))
+        rows = sheet_rows(items, reasons)
     write_sheet(out, rows, bom=bom)
     document = {"file": str(out.absolute()), "rows": len(rows) - 1, "columns": list(rows[0])}
     if as_json:
@@ -60,3 +71,20 @@ def run(
     else:
         say(f"{document['rows']} records are in {out}. Edit them, then: dam stock import {out}")
     return Exit.OK
+
+
+def _wanted(
+    tools: "Toolbox", references: Sequence[str], reasons: Mapping[str, str] | None
+) -> list[Media]:
+    """The media that are named, else what was rejected where that is asked for, else the shortlist."""
+    from dam_pipeline.stock.shortlist import chosen
+
+    if reasons is None:
+        return chosen(tools, references)
+    named = {one.asset_id for one in chosen(tools, references)} if references else set(reasons)
+    known = tools.catalogue.of_assets([one for one in reasons if one in named])
+    if not known:
+        raise ConfigurationError(
+            "The ledger knows of nothing that was rejected: `dam stock deliveries import FILE`."
+        )
+    return list(known.values())

@@ -76,7 +76,7 @@ def _document(made: "Packaged") -> dict[str, Json]:
     folder, manifest = made.folder, made.manifest
     return {
         "agency": manifest.agency,
-        "folder": str(folder),
+        "folder": str(folder) if manifest.items else None,
         "items": [
             {
                 "media_id": one.media_id,
@@ -94,13 +94,19 @@ def _document(made: "Packaged") -> dict[str, Json]:
             for one in manifest.left_out
         ],
         "csv": str(folder / manifest.table.file) if manifest.table else None,
-        "manifest": str(folder / MANIFEST_FILE),
+        "manifest": str(folder / MANIFEST_FILE) if manifest.items else None,
         "checklist": str(folder / manifest.checklist.file) if manifest.checklist else None,
     }
 
 
 def _tell(made: "Packaged") -> None:
     manifest = made.manifest
+    for left in manifest.left_out:
+        errors = "; ".join(f"{one['message']} {one['fix']}".strip() for one in left.errors)
+        say(f"left out: {left.partition_key}: {errors}")
+    if not manifest.items:
+        say("Nothing was packaged, and no folder was made.")
+        return
     rows = [
         (
             one.partition_key,
@@ -112,8 +118,6 @@ def _tell(made: "Packaged") -> None:
         for one in manifest.items
     ]
     table(("media", "file", "made by", "size", "warnings"), rows)
-    for left in manifest.left_out:
-        say(f"left out: {left.partition_key}: {'; '.join(str(e['message']) for e in left.errors)}")
     say(f"{len(rows)} packaged, {len(manifest.left_out)} left out: {made.folder}")
     if manifest.checklist:
         say(f"What is left to do stands in {made.folder / manifest.checklist.file}")
@@ -136,7 +140,7 @@ def _tell_plan(plan: "Plan", as_json: bool) -> int:
     ]
     table(("media", "file", "made by", "warnings"), rows)
     for one in left_out:
-        errors = "; ".join(error.message for error in one.errors)
+        errors = "; ".join(f"{error.message} {error.fix}".strip() for error in one.errors)
         say(f"left out: {one.item.media.partition_key}: {errors}")
     size = f"about {plan.needed_bytes / 1e9:.2f} GB"
     say(f"{len(rows)} would be packaged ({size}), {len(left_out)} left out: {plan.folder}")

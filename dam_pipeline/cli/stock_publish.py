@@ -53,7 +53,9 @@ def run(
     Examples: dam stock publish spring-2026 --to sftp://me@host/upload --dry-run ·
     dam stock publish ./package --to ftps://me@host --limit 2MB/s
     """
-    from dam_pipeline.publishing import parse_destination, warning_of
+    from dam_pipeline.packaging.manifest import read_manifest
+    from dam_pipeline.publishing import parse_destination
+    from dam_pipeline.publishing.advice import advice
     from dam_pipeline.publishing.plan import find_package, plan_delivery
     from dam_pipeline.publishing.rate import parse_rate
     from dam_pipeline.publishing.sending import Options, publish, unfinished
@@ -61,7 +63,7 @@ def run(
     settings = load_settings()
     destination, limit_bytes_per_s = parse_destination(to), parse_rate(limit)
     folder = find_package(settings, package)
-    if warning := warning_of(destination):
+    for warning in advice(settings, read_manifest(folder).agency, destination):
         say(f"warning: {warning}")
     with transfer_bar("publishing") as told:
         if not dry_run:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dam_pipeline.cli.options import AsJson, MediaRefs
-from dam_pipeline.cli.output import OUT, Exit, command, print_json, table
+from dam_pipeline.cli.output import OUT, Exit, bar, command, print_json, table
 from dam_pipeline.cli.stock_wording import value_text
 from dam_pipeline.cli.wording import place
 from dam_pipeline.records import Json
@@ -25,7 +25,9 @@ def run(media: MediaRefs, as_json: AsJson = False) -> int:
     from dam_pipeline.stock.shortlist import chosen, picks
 
     with Toolbox.open(load_settings()) as tools:
-        items = load_items(tools, chosen(tools, media))
+        found = chosen(tools, media)
+        with bar("reading", len(found)) as tell:
+            items = load_items(tools, found, progress=tell)
         listed = picks(tools.settings)
     if as_json:
         print_json([_document(one, listed.get(one.media.asset_id)) for one in items])

@@ -103,6 +103,17 @@ class MediaSuperseded(AboutMedia):
 
 
 @dataclass(frozen=True, slots=True)
+class MediaDelivered(AboutMedia):
+    """A file made from it lies at an agency, all its bytes sent; whether it is accepted is not told."""
+
+    TYPE: ClassVar[str] = "media.delivered"
+    agency: Annotated[str, Field(description="Id of the agency.")]
+    state: Annotated[str, Field(description="verified: compared over there, or delivered.")]
+    remote: Annotated[str, Field(description="Address of the file over there, without a login.")]
+    sha256: Annotated[str, Field(description="Of the delivered file, 64 hex digits.")]
+
+
+@dataclass(frozen=True, slots=True)
 class RunFailed:
     """A run failed: of some files, or altogether."""
 
@@ -122,7 +133,7 @@ KINDS: dict[str, type[Told]] = {
     one.TYPE: one
     for one in (
         *(MediaDiscovered, MediaIndexed, MediaFailed, MediaMissing, MediaReturned),
-        *(MediaSuperseded, RunFailed),
+        *(MediaSuperseded, MediaDelivered, RunFailed),
     )
 }
 """The record of each type of event."""

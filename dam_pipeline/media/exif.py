@@ -46,7 +46,7 @@ class ExifReader:
         What exiftool finds wrong with the file is in `ExifTool:Error`.
         """
         with self._exiftool.link(path, suffix_of(path.name) or "bin") as link:
-            output, _ = self._exiftool.run(["-j", str(link)])
+            (output,), _ = self._exiftool.run(["-j", str(link)])
         try:
             found = json.loads(output) if output.strip() else []
         except ValueError as error:

@@ -59,20 +59,21 @@ class ExifProcess:
         finally:
             link.unlink(missing_ok=True)
 
-    def run(self, arguments: Sequence[str], timeout_s: float = TIMEOUT_S) -> tuple[str, str]:
-        """Standard output and error of one command; raises UnreadableMedia, ConfigurationError.
+    def run(self, *commands: Sequence[str], timeout_s: float = TIMEOUT_S) -> tuple[list[str], str]:
+        """What commands write to standard output, and to standard error all together.
 
-        A process that died is replaced once, in case it died of another file.
+        A process that died is replaced once, in case it died of another file. Raises UnreadableMedia,
+        ConfigurationError.
         """
         with self._lock:
             try:
-                return self._running().ask(arguments, timeout_s)
+                return self._running().ask(commands, timeout_s)
             except BrokenPipeError:
                 self._stop()
             except (ExifToolException, OSError, ValueError) as error:
                 raise self._failure(error) from error
             try:
-                return self._running().ask(arguments, timeout_s)
+                return self._running().ask(commands, timeout_s)
             except (ExifToolException, OSError, ValueError) as error:
                 raise self._failure(error) from error
 
@@ -111,21 +112,27 @@ class _Batch(ExifToolHelper):  # type: ignore[misc]  # the vendor has no types
 
     def execute(self, *params: Any, **_: Any) -> str:
         """Standard output of one command: what the vendor's own start asks for."""
-        self._last_stdout, self._last_stderr = self.ask([str(one) for one in params], TIMEOUT_S)
-        self._last_status = 0
-        return self._last_stdout
+        outputs, self._last_stderr = self.ask([[str(one) for one in params]], TIMEOUT_S)
+        self._last_stdout, self._last_status = outputs[0], 0
+        return outputs[0]
 
-    def ask(self, arguments: Sequence[str], timeout_s: float) -> tuple[str, str]:
-        """Standard output and error of one command; raises TimeoutError, BrokenPipeError."""
+    def ask(self, commands: Sequence[Sequence[str]], timeout_s: float) -> tuple[list[str], str]:
+        """The outputs of commands given at once, and all errors; raises TimeoutError, BrokenPipeError."""
         if not self.running:
             self.run()
-        number = f"{time.monotonic_ns():d}"
-        lines = [os.fsencode(one) for one in arguments]
-        command = b"\n".join([*lines, b"-execute" + number.encode(), b""])
-        self._process.stdin.write(command)
+        number = time.monotonic_ns()
+        lines: list[bytes] = []
+        for at, arguments in enumerate(commands, start=number):
+            lines += [*map(os.fsencode, arguments), b"-execute%d" % at]
+        self._process.stdin.write(b"\n".join([*lines, b""]))
         self._process.stdin.flush()
-        output, errors = self._read_until(b"{ready" + number.encode() + b"}", timeout_s)
-        return output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
+        ends = [b"{ready%d}" % at for at in range(number, number + len(commands))]
+        output, errors = self._read_until(ends[-1], timeout_s)
+        outputs = []
+        for end in ends:
+            piece, _, output = output.partition(end)
+            outputs.append(piece.decode("utf-8", "replace"))
+        return outputs, errors.decode("utf-8", "replace")
 
     def _read_until(self, end: bytes, timeout_s: float) -> tuple[bytes, bytes]:
         deadline_s = time.monotonic() + timeout_s
@@ -138,7 +145,7 @@ class _Batch(ExifToolHelper):  # type: ignore[misc]  # the vendor has no types
                 is_over = output.rstrip().endswith(end)
                 ready = pipes.select(0 if is_over else max(0.0, deadline_s - time.monotonic()))
                 if not ready and is_over:
-                    return bytes(output.rstrip()[: -len(end)]), bytes(errors)
+                    return bytes(output), bytes(errors)
                 if not ready:
                     raise TimeoutError(f"no answer for {timeout_s:g} s")
                 for key, _ in ready:

@@ -18,13 +18,13 @@ from dam_pipeline.formats import suffix_of
 from dam_pipeline.media.exif_process import TIMEOUT_S, ExifProcess
 
 ARGUMENTS = (
-    *("-n", "-struct", "-charset", "filename=utf8", "-charset", "exif=utf8"),
+    *("-struct", "-charset", "filename=utf8", "-charset", "exif=utf8"),
     *("-api", "LargeFileSupport=1"),
     # Else IPTC is cut at the lengths of 1991, and of an XMP list only 1,000 entries are read.
     "-m",
 )
-MARK = "_"  # before each value but numbers, which are read as text: else "True" is a boolean
-READING = ("-j", "-G1", "-api", f"Filter=s/^/{MARK}/")
+MARK = "_"  # before each value: else "1.10" comes as a number, "TRUE" as a boolean
+READING = ("-j", "-G1", "-e", "-fast", "-api", f"Filter=s/^/{MARK}/")
 SLOWEST_BYTES_S = 5_000_000  # a slower disk than this counts as hung
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;/()_+*-")
 WRITABLE = frozenset(
@@ -81,8 +81,10 @@ class ExifWriter:
         tags: Mapping[str, Value],
         before: Sequence[str] = (),
         original: Path | None = None,
-    ) -> None:
-        """Make `target` from `source` with these tags; the two may be one file of ours.
+    ) -> dict[str, Any]:
+        """Make `target` from `source` with these tags, and read them back, as `read` does.
+
+        The two may be one file of ours.
 
         Without a source, an XMP file is made of the tags alone. An empty value takes a tag away;
         all others of the file stay. `before` are arguments of exiftool that come first, such as
@@ -98,8 +100,9 @@ class ExifWriter:
             )
         part = target.with_name(f".{os.getpid()}-{id(self)}-{next(self._parts)}.{suffix}")
         try:
-            self._make(source, part, tags, before, original)
+            found = self._make(source, part, tags, before, original)
             os.replace(part, target)
+            return found
         finally:
             part.unlink(missing_ok=True)
             part.with_name(f"{part.name}_exiftool_tmp").unlink(missing_ok=True)
@@ -110,15 +113,8 @@ class ExifWriter:
         A name may be a group's, as `XMP-dc:all`. Raises UnreadableMedia, ConfigurationError.
         """
         with self._exiftool.link(path, suffix_of(path.name) or "bin") as link:
-            output, errors = self._exiftool.run(
-                [*READING, *(f"-{name}" for name in names), str(link)]
-            )
-        try:
-            found: dict[str, Any] = json.loads(output, parse_int=str, parse_float=str)[0]
-        except (ValueError, LookupError) as error:
-            words = errors.strip() or "no answer"
-            raise UnreadableMedia(f"{path.name}: exiftool cannot read it ({words}).") from error
-        return {name: _unmarked(value) for name, value in found.items() if name != "SourceFile"}
+            (output,), errors = self._exiftool.run(_reading(names, link))
+        return _found(output, errors, path)
 
     def _make(
         self,
@@ -127,7 +123,7 @@ class ExifWriter:
         tags: Mapping[str, Value],
         before: Sequence[str],
         original: Path | None,
-    ) -> None:
+    ) -> dict[str, Any]:
         suffix = suffix_of(part.name)
         links = self._exiftool
         size_bytes = source.stat().st_size if source else 0
@@ -136,18 +132,34 @@ class ExifWriter:
             links.link(source or part, suffix) as origin,
             links.link(original or source or part) as at,
         ):
-            there = str(folder / part.name)
-            places = ["-o", there, str(origin)] if source else [there]
+            there = folder / part.name
+            places = ["-o", str(there), str(origin)] if source else [str(there)]
             first = [str(at) if one == "@" else one for one in before]
-            _, errors = links.run(
-                ["-E", *first, *_assignments(tags), *places],
-                TIMEOUT_S + size_bytes / SLOWEST_BYTES_S,
+            (_, output), errors = links.run(
+                ["-E", *first, *assignments(tags), *places],
+                _reading(tags, there),
+                timeout_s=TIMEOUT_S + size_bytes / SLOWEST_BYTES_S,
             )
         if not part.exists():
             raise _refusal(part, errors)
+        return _found(output, errors, part)
 
 
-def _assignments(tags: Mapping[str, Value]) -> Iterable[str]:
+def _reading(names: Iterable[str], path: Path) -> list[str]:
+    return [*READING, *(f"-{name}" for name in names), str(path)]
+
+
+def _found(output: str, errors: str, path: Path) -> dict[str, Any]:
+    """The values in exiftool's JSON."""
+    try:
+        found: dict[str, Any] = json.loads(output)[0]
+    except (ValueError, LookupError) as error:
+        words = errors.strip() or "no answer"
+        raise UnreadableMedia(f"{path.name}: exiftool cannot read it ({words}).") from error
+    return {name: _unmarked(value) for name, value in found.items() if name != "SourceFile"}
+
+
+def assignments(tags: Mapping[str, Value]) -> Iterable[str]:
     """The arguments that set the tags; one that has no value is taken away."""
     for name, value in tags.items():
         entries = [value] if isinstance(value, str) else value

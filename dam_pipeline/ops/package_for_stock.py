@@ -77,7 +77,7 @@ def _gate(
     """Tell the check what was found, and go no further where nothing may be packaged."""
     if not config.media:  # the check is about the whole shortlist
         # Dagster takes it, though its types do not say so.
-        context.log_event(evaluation(agency, verdicts))  # type: ignore[arg-type]
+        context.log_event(evaluation(context.instance, agency, verdicts))  # type: ignore[arg-type]
     bad = [one for one in verdicts if one.errors]
     for one in bad:
         context.log.warning(f"Left out: {told(one)}")

@@ -15,10 +15,11 @@ from dam_pipeline.media.containers import Container, ContainerReader
 from dam_pipeline.media.decoder import Decoder
 from dam_pipeline.media.encoding import Encoding, decode_whole, encode
 from dam_pipeline.media.exif_writer import ExifWriter
-from dam_pipeline.packaging.embedding import can_embed, embed
+from dam_pipeline.packaging.embedding import can_embed, embed, has_old_iptc
 from dam_pipeline.packaging.masters import Master
 from dam_pipeline.records import MediaKind, Probe
 from dam_pipeline.stock.record import Finding, Item, Rendition, Submission, Verdict
+from dam_pipeline.stores.derived import DerivedFiles
 
 FICLONE = 0x40049409  # linux/fs.h: share the blocks until one of the two is written to
 FEWEST_FRAMES_OFF = 2  # that a deliverable may be longer or shorter than its master
@@ -55,6 +56,7 @@ class Bench:
 
 def make_deliverable(
     bench: Bench,
+    derived: DerivedFiles,
     agency: Agency,
     verdict: Verdict,
     master: Master,
@@ -79,7 +81,14 @@ def make_deliverable(
     if agency.embeds and can_embed(submission.file_name):
         is_photo = item.probe.kind is MediaKind.IMAGE
         camera = master.path if is_anew and is_photo else None
-        embed(bench.writer, target if is_anew else master.path, target, submission, camera)
+        embed(
+            bench.writer,
+            target if is_anew else master.path,
+            target,
+            submission,
+            camera=camera,
+            is_recoded=is_photo and not is_anew and has_old_iptc(derived, item.media.media_id),
+        )
     elif not is_anew:
         _copied(master.path, target, link)
     if agency.embeds and not can_embed(submission.file_name):

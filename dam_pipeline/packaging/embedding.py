@@ -6,18 +6,21 @@ programs read its text as MacRoman. What the camera wrote stays.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from dam_pipeline.errors import PackageInvalid
 from dam_pipeline.formats import suffix_of
 from dam_pipeline.media.exif_writer import ExifWriter, Value, can_write
 from dam_pipeline.stock.record import Place, Submission
+from dam_pipeline.stores.derived import DerivedFiles
 
 WITH_IPTC = frozenset(("jpg", "jpe", "jpeg", "tif", "tiff"))
 WITH_KEYS = frozenset(("mov", "qt", "mp4", "m4v", "m4a", "3gp", "3g2"))
 KEYWORD_SEPARATOR = ", "  # in Keys and ItemList, where all keywords are one text
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 DAY = 10  # characters of an ISO 8601 date without time
-MARK, UTF8 = "IPTC:CodedCharacterSet", "\x1b%G"  # ISO 2022, as IPTC marks it
+MARK, UTF8 = "IPTC:CodedCharacterSet", "UTF8"
+UTF8_RAW = "\x1b%G"  # ISO 2022, as IPTC marks it
 LONGEST_SHOWN = 80
 
 CAMERA = (
@@ -34,17 +37,24 @@ def can_embed(file_name: str) -> bool:
 
 
 def embed(
-    writer: ExifWriter, source: Path, target: Path, submission: Submission, camera: Path | None
+    writer: ExifWriter,
+    source: Path,
+    target: Path,
+    submission: Submission,
+    *,
+    camera: Path | None = None,
+    is_recoded: bool = False,
 ) -> None:
     """Make `target` from `source` with the submission's texts in it, and read them back.
 
-    `camera` is the photograph that `source` was made anew from, whose EXIF comes along. Raises
+    `camera` is the photograph that `source` was made anew from, whose EXIF comes along; with
+    `is_recoded`, IPTC that `source` has in another character set comes along in UTF-8. Raises
     PackageInvalid where the file does not say what was written, and as `ExifWriter.write`.
     """
     tags = tags_of(submission)
-    before = CAMERA if camera else _in_utf8(writer, source, tags)
-    writer.write(source, target, tags, before, camera or source)
-    check_embedded(writer, target, tags, submission.file_name)
+    before = CAMERA if camera else _in_utf8(tags) if is_recoded else ()
+    found = writer.write(source, target, tags, before, camera or source)
+    _compare(tags, found, submission.file_name)
 
 
 def tags_of(one: Submission) -> dict[str, Value]:
@@ -69,11 +79,15 @@ def tags_of(one: Submission) -> dict[str, Value]:
     return tags
 
 
-def check_embedded(
-    writer: ExifWriter, path: Path, tags: Mapping[str, Value], file_name: str
-) -> None:
+def has_old_iptc(derived: DerivedFiles, media_id: str) -> bool:
+    """Whether a media has IPTC in another character set than UTF-8, by its probe."""
+    stored = derived.outcome(media_id, "probe")
+    raw = stored.result.get("raw", {}).get("exiftool", {}) if stored else {}
+    return raw.get(MARK) != UTF8_RAW and any(name.startswith("IPTC:") for name in raw)
+
+
+def _compare(tags: Mapping[str, Value], found: Mapping[str, Any], file_name: str) -> None:
     """Raise PackageInvalid unless a file says exactly these tags, and nothing where one is empty."""
-    found = writer.read(path, tags)
     for name, wanted in tags.items():
         expected = [wanted] if isinstance(wanted, str) else list(wanted)
         value = found.get(name, [])
@@ -114,12 +128,9 @@ def _keys(one: Submission) -> dict[str, Value]:
     }
 
 
-def _in_utf8(writer: ExifWriter, source: Path, tags: Mapping[str, Value]) -> tuple[str, ...]:
+def _in_utf8(tags: Mapping[str, Value]) -> tuple[str, ...]:
     """How IPTC of another character set is written anew: its texts would be taken for UTF-8."""
     ours = [name for name in tags if name.startswith("IPTC:")]
-    found = writer.read(source, ("IPTC:all",)) if ours else {}
-    if not any(name.startswith("IPTC:") for name in found) or found.get(MARK) == UTF8:
-        return ()
     # Entries that are copied into a list would stay beside those that are written.
     return ("-tagsFromFile", "@", "-IPTC:all", *(f"--{name}" for name in ours))
 

@@ -34,7 +34,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Packaged:
-    """A package that was made."""
+    """A package that was made; nothing is in the folder where its manifest has no items."""
 
     folder: Path
     manifest: Manifest

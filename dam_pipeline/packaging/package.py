@@ -53,10 +53,10 @@ def make_package(
 ) -> Manifest:
     """Make the package of these items in a folder: a new one, an empty one, or that of the same items.
 
-    Items with errors are left out, as are those that cannot be made; the manifest names them. With
-    `link`, files that keep all of their master's bytes share them with it. Raises ConfigurationError
-    for another folder and for an agency without its template, DiskFull, PackageInvalid for a table
-    that cannot be written.
+    Items with errors are left out, as are those that cannot be made; the manifest names them. Where
+    no item is left, nothing is written, and only the answer names them. With `link`, files that keep
+    all of their master's bytes share them with it. Raises ConfigurationError for another folder and
+    for an agency without its template, DiskFull, PackageInvalid for a table that cannot be written.
     """
     require_template(agency)
     refused = {
@@ -64,6 +64,8 @@ def make_package(
     }
     refused |= _unfit(agency, [one for one in verdicts if not one.errors])
     good = _remaining(verdicts, refused)
+    if not good:
+        return _nothing(agency, verdicts, refused)
     check_room(folder, needed_bytes(agency, good))
     with Unfinished(folder, agency.id, [one.item.media.media_id for one in verdicts]) as unfinished:
         releases = Releases(folder, agency, good)
@@ -71,10 +73,21 @@ def make_package(
         good = _remaining(verdicts, refused)
         with Packing(tools, agency, unfinished, link=link, threads=_threads()) as packing:
             made = _all_made(tools, packing, good, progress)
+        refused |= {key: one for key, one in made.items() if isinstance(one, LeftOut)}
+        if len(refused) == len(verdicts):
+            unfinished.give_up((MEDIA, THUMBNAILS, RELEASES))
+            return _nothing(agency, verdicts, refused)
         manifest = _manifest(tools, agency, verdicts, made | refused, folder, releases)
         unfinished.keep_only(_names(manifest), (MEDIA, THUMBNAILS, RELEASES))
         write_manifest(folder, manifest)
     return manifest
+
+
+def _nothing(
+    agency: Agency, verdicts: Sequence[Verdict], refused: Mapping[str, LeftOut]
+) -> Manifest:
+    left = tuple(refused[one.item.media.media_id] for one in verdicts)
+    return Manifest(agency.id, agency.version, tool_versions(), (), left)
 
 
 def _remaining(verdicts: Sequence[Verdict], refused: Mapping[str, LeftOut]) -> list[Verdict]:
@@ -212,7 +225,7 @@ def _tables(agency: Agency, verdicts: Sequence[Verdict], folder: Path) -> list[P
         return []
     paths = write_table(agency, [one.submission for one in verdicts], folder / rules.file_name)
     check_rows(agency, [one.submission for one in verdicts], paths)
-    return [_file(folder, path.name, "portal") for path in paths]
+    return [_file(folder, path.name, rules.goes_by) for path in paths]
 
 
 def _file(folder: Path, name: str, goes_by: str = "") -> PackagedFile:

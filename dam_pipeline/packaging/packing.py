@@ -98,7 +98,14 @@ class Packing:
         try:
             with opened_master(self._tools, item, place, self._check_stopped) as master:
                 warnings = make_deliverable(
-                    bench, self._agency, verdict, master, part, link=self._link, on_share=tell
+                    bench,
+                    self._tools.derived,
+                    self._agency,
+                    verdict,
+                    master,
+                    part,
+                    link=self._link,
+                    on_share=tell,
                 )
             thumbnail = self._thumbnail(bench, verdict, part, warnings)
             file = _packaged(self._folder, part, f"{MEDIA}/{name}")

@@ -74,7 +74,7 @@ class Unfinished:
         trace: TracebackType | None,
     ) -> None:
         if kind is None:
-            (self.folder / NOTE_FILE).unlink()
+            (self.folder / NOTE_FILE).unlink(missing_ok=True)
         self._note.close()
 
     def finished(self, recipe: str) -> Finished | None:
@@ -98,6 +98,13 @@ class Unfinished:
                     path.unlink()
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
+
+    def give_up(self, folders: Iterable[str]) -> None:
+        """Take away what was made, and the folder with it where nothing else is in it."""
+        self.keep_only(set(), folders)
+        (self.folder / NOTE_FILE).unlink()
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
 
     def _write(self, document: Json) -> None:
         self._note.write(json.dumps(document) + "\n")

@@ -1,9 +1,13 @@
-"""Packages that a person has approved: what the schedule publishes, until each file is there."""
+"""Packages that a person has approved, which the schedule publishes until each file is there.
+
+Also what people carried to a portal by hand, so that it is not sent once more.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dam_pipeline.packaging.manifest import read_manifest
 from dam_pipeline.publishing import Destination, parse_destination
 from dam_pipeline.publishing.plan import Plan, plan_delivery
 from dam_pipeline.settings import Settings
@@ -47,6 +51,17 @@ def take_back(settings: Settings, folder: Path, destination: Destination) -> lis
         if one.package == str(folder) and one.destination == destination.address
     ]
     return ledger.record(*_as(DeliveryState.PLANNED, taken))
+
+
+def carried_by_hand(settings: Settings, folder: Path) -> tuple[Plan, list[Delivery]]:
+    """Note that a person has uploaded a package in the agency's portal; the plan, and what is noted.
+
+    Raises PackageInvalid for a package that is not what its manifest says.
+    """
+    portal = Destination("portal", read_manifest(folder).agency)
+    plan = plan_delivery(settings, folder, portal)
+    due = (one.delivery for one in plan.outgoing)
+    return plan, Deliveries(settings).record(*_as(DeliveryState.DELIVERED, due))
 
 
 def approved_packages(settings: Settings) -> list[ApprovedPackage]:

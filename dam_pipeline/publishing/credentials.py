@@ -37,6 +37,11 @@ def password(destination: Destination) -> str | None:
         return None
 
 
+def is_in_environment(destination: Destination) -> bool:
+    """Whether the variable of a destination holds a password, which wins over the keyring."""
+    return bool(os.environ.get(variable(destination)))
+
+
 def needed_password(destination: Destination) -> str:
     """The password; raises ConfigurationError, which says how to give it, where there is none."""
     found = password(destination)
@@ -57,8 +62,8 @@ def keep_password(destination: Destination, text: str) -> None:
         keyring.set_password(SERVICE, account(destination), text)
     except KeyringError as error:
         raise ConfigurationError(
-            f"The password cannot be kept: this machine has no keyring that is open ({error}). "
-            f"Set the variable {variable(destination)} instead, for whoever publishes."
+            f"The password cannot be kept: this machine has no open keyring "
+            f"({type(error).__name__}). Set the variable {variable(destination)} instead, for whoever publishes."
         ) from error
 
 
@@ -73,6 +78,6 @@ def forget_password(destination: Destination) -> bool:
         return False
     except KeyringError as error:
         raise ConfigurationError(
-            f"This machine has no keyring that is open ({error}), so there is nothing to forget."
+            f"This machine has no open keyring ({type(error).__name__}): nothing is kept to forget."
         ) from error
     return True

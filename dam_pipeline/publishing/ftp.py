@@ -22,6 +22,9 @@ PORT = 21
 HASHED_WITHIN_S = 900.0
 """A server that hashes a large file says nothing meanwhile."""
 
+REASON_WITHIN_S = 5.0
+"""When a server has ended an upload, it may say why."""
+
 KEEPALIVE_S = 60
 """While a long upload goes on, nothing goes over the login's connection, and routers forget it."""
 
@@ -38,9 +41,14 @@ def warning(destination: Destination) -> str:
     )
 
 
-def open_transport(destination: Destination, settings: Settings) -> FileTransport:
-    """Connect and log in; raises DeliveryFailed, ConfigurationError without a password."""
-    login = needed_password(destination)
+def open_transport(
+    destination: Destination, settings: Settings, login: str | None = None
+) -> FileTransport:
+    """Connect and log in, by the password that is known, or `login`, where one is given.
+
+    Raises DeliveryFailed, and ConfigurationError without a password.
+    """
+    login = login or needed_password(destination)
     connection = _Encrypted(settings) if destination.scheme == "ftps" else ftplib.FTP()
     try:
         with _told(destination.address):
@@ -132,9 +140,14 @@ class _Server:
     def append(self, path: str, offset: int, pieces: Iterable[bytes]) -> None:
         """See `Place.append`."""
         with self._ftp.transfercmd(f"STOR {self._whole(path)}", offset or None) as line:
-            for piece in pieces:
-                line.sendall(piece)
-            _end(line)
+            try:
+                for piece in pieces:
+                    line.sendall(piece)
+                _end(line)
+            except OSError:
+                self._wait(REASON_WITHIN_S)
+                self._ftp.voidresp()  # raises what the server has to say about it
+                raise
         self._ftp.voidresp()
 
     def read(self, path: str, offset: int) -> Iterator[bytes] | None:
@@ -161,12 +174,11 @@ class _Server:
             command = f"HASH {self._whole(path)}"
         else:
             return None
-        line: Any = self._ftp.sock
-        line.settimeout(HASHED_WITHIN_S)
+        self._wait(HASHED_WITHIN_S)
         try:
             return hash_in(self._asked(command))
         finally:
-            line.settimeout(self._limit_s)
+            self._wait(self._limit_s)
 
     def rename(self, path: str, new: str) -> None:
         """Rename. Servers replace a file of that name without a word, so it is looked for first."""
@@ -196,6 +208,10 @@ class _Server:
             with suppress(OSError):
                 self._ftp.sock.shutdown(socket.SHUT_RDWR)
         self._ftp.close()
+
+    def _wait(self, limit_s: float) -> None:
+        line: Any = self._ftp.sock
+        line.settimeout(limit_s)
 
     def _whole(self, path: str) -> str:
         return path if path.startswith("/") else f"{self._start.rstrip('/')}/{path}"
@@ -242,7 +258,10 @@ def _told(path: str) -> Iterator[None]:
             f"{path}: the server refuses it ({error}). Check the folder, its rights and its quota.",
             is_lasting=True,
         ) from error
-    except (ftplib.Error, OSError, EOFError) as error:
+    except ftplib.error_temp as error:
         raise DeliveryFailed(
-            f"{path}: the connection broke ({str(error) or type(error).__name__})."
+            f"{path}: the server cannot take it now ({error}). A full disk, or too many connections?"
         ) from error
+    except (ftplib.Error, OSError, EOFError) as error:
+        words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise DeliveryFailed(f"{path}: the connection broke ({words}).") from error

@@ -173,7 +173,7 @@ class Lines:
         if is_lasting or failures >= self._trying.tries:
             raise error
         wait_s = self._trying.wait_s(failures)
-        _LOG.warning("%s Trying again in %.0f s.", error, wait_s)
+        _LOG.warning("%s Trying again in %.1f s.", error, wait_s)
         self.wait(wait_s)
 
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from os import SEEK_END
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 from dam_pipeline.errors import DeliveryFailed, PackageInvalid
 from dam_pipeline.publishing import Destination, Progress, Receipt
@@ -160,14 +160,20 @@ class _Delivery:
     def _check(self, part: str, remote: str, size: int) -> Verified:
         verified = self._compare(part, size)
         if verified is None:
-            there = self.place.size(part)
-            if there is None or there >= size:
-                self.place.remove(part)
-            raise DeliveryFailed(
-                f"{remote}: what arrived ({there} bytes of {size}) is not what was sent. "
-                "Another try sends what is missing."
-            )
+            self._refuse(part, remote, size)
         return verified
+
+    def _refuse(self, part: str, remote: str, size: int) -> NoReturn:
+        there = self.place.size(part)
+        if there is not None and there < size:
+            raise DeliveryFailed(
+                f"{remote}: only {there} of {size} bytes arrived, and the server does not say why (a "
+                "full disk?). Another try goes on from there."
+            )
+        self.place.remove(part)
+        raise DeliveryFailed(
+            f"{remote}: what arrived is not what was sent, so it was deleted. Another try sends it anew."
+        )
 
     def _compare(self, path: str, size: int) -> Verified | None:
         """By what a file there is the same as this one; None when it is not."""

@@ -1,7 +1,7 @@
 """What publishing a package would send, and what not and why: read and decided, nothing is changed."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from dam_pipeline.errors import PackageInvalid
@@ -18,6 +18,7 @@ from dam_pipeline.settings import Settings
 from dam_pipeline.stock.deliveries import (
     ENDED,
     THERE,
+    UNSENT,
     Deliveries,
     Delivery,
     DeliveryState,
@@ -30,15 +31,17 @@ TOLD_PROBLEMS = 20
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A file to send to `name` below the destination's folder, and its last word in the ledger.
+    """A file to send to `name` below the destination's folder, and where its delivery stands.
 
-    `is_last` files, such as tables, name others and go when all of those are there.
+    `is_last` files, such as tables, name others and go when all of those are there; of one that
+    `is_known` the ledger says already that it is to be sent.
     """
 
     source: Path
     name: str
     delivery: Delivery
     is_last: bool = False
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +100,9 @@ def plan_delivery(
             left_out.append(_left_out(one.delivery, old))
         else:
             known = latest.get(one.delivery.key)
-            is_approved = known is not None and known.state is DeliveryState.APPROVED
-            state = DeliveryState.APPROVED if is_approved else DeliveryState.PLANNED
-            outgoing.append(Outgoing(one.source, one.name, one.delivery.now(state), one.is_last))
+            if known and known.state in UNSENT:
+                one = replace(one, delivery=one.delivery.now(known.state), is_known=True)
+            outgoing.append(one)
     return Plan(folder, manifest, destination, tuple(outgoing), tuple(left_out))
 
 

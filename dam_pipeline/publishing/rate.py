@@ -9,7 +9,7 @@ from dam_pipeline.errors import ConfigurationError
 
 BURST_S = 0.25  # so long a connection that waited may make up for it
 
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)(b|bit|)(?:/s|ps)?", re.IGNORECASE)
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)(b|bit|)(?:/s)?", re.IGNORECASE)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3}
 
 

@@ -6,10 +6,14 @@ recorded without being sent again. What lies over there is `verified` or `delive
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dam_pipeline.catalogue.catalogue import open_catalogue
+from dam_pipeline.catalogue.outbox import Outbox
+from dam_pipeline.events import sinks_of
 from dam_pipeline.packaging.manifest import read_manifest
 from dam_pipeline.publishing import Destination, Receipt, open_transport
 from dam_pipeline.publishing.lines import Lines, Listener, Trying
@@ -17,7 +21,7 @@ from dam_pipeline.publishing.plan import Outgoing, Plan, plan_delivery
 from dam_pipeline.publishing.rate import Rate
 from dam_pipeline.publishing.turns import turn_at
 from dam_pipeline.settings import Settings
-from dam_pipeline.stock.deliveries import Deliveries, Delivery, DeliveryState
+from dam_pipeline.stock.deliveries import UNSENT, Deliveries, Delivery, DeliveryState
 
 JOBS = 2  # connections at once
 
@@ -47,10 +51,10 @@ def publish(
 ) -> list[Delivery]:
     """Send what is due of a package; every file of it that belongs to an agency, as it stands now.
 
-    Files that are not there in the end have a `reason` and one of the states of `unfinished`; one
-    that fails does not stop the others. Raises PackageInvalid for a package that is not what its
-    manifest says; DeliveryFailed where nothing can be reached, or another process publishes to this
-    agency; ConfigurationError for a login that is missing.
+    Files that are not there in the end are `unfinished` and have a `reason`; one that fails does not
+    stop the others. Raises PackageInvalid for a package that is not what its manifest says;
+    DeliveryFailed where nothing can be reached, or another process publishes to this agency;
+    ConfigurationError for a login that is missing.
     """
     with turn_at(settings, read_manifest(folder).agency):
         plan = plan_delivery(
@@ -60,23 +64,39 @@ def publish(
             again=options.again,
             checked=lambda done, total: progress(done, total, "checking the package"),
         )
-        sent = _Sending(settings, plan, options, progress).run()
+        with open_outbox(settings) as outbox:
+            sent = _Sending(settings, plan, options, progress, outbox).run()
     return [*plan.left_out, *sent]
 
 
 def unfinished(deliveries: Iterable[Delivery]) -> list[Delivery]:
     """Those of what `publish` gave that are not over there."""
-    states = (DeliveryState.PLANNED, DeliveryState.APPROVED, DeliveryState.UPLOADING)
-    return [one for one in deliveries if one.state in states]
+    return [one for one in deliveries if one.state in UNSENT]
+
+
+@contextmanager
+def open_outbox(settings: Settings) -> Iterator[Outbox | None]:
+    """Where events of deliveries go; None where nobody is to hear of any."""
+    if not (sinks := sinks_of(settings)):
+        yield None
+        return
+    with open_catalogue(settings.home, settings.postgres_url, sinks) as catalogue:
+        yield catalogue.outbox
 
 
 class _Sending:
     """One sending of a plan; its methods are called from the threads of `Lines`."""
 
     def __init__(
-        self, settings: Settings, plan: Plan, options: Options, progress: Progress
+        self,
+        settings: Settings,
+        plan: Plan,
+        options: Options,
+        progress: Progress,
+        outbox: Outbox | None,
     ) -> None:
         self._plan, self._options, self._progress = plan, options, progress
+        self._outbox = outbox
         self._ledger = Deliveries(settings)
         listener = Listener(self._begins, self._sent, self._ends)
         self._lines = Lines(
@@ -91,8 +111,7 @@ class _Sending:
     def run(self) -> list[Delivery]:
         """Send all; the deliveries in the order of the plan."""
         files = self._plan.outgoing
-        planned = [one.delivery for one in files if one.delivery.state is DeliveryState.PLANNED]
-        self._ledger.record(*planned)
+        self._ledger.record(*(one.delivery for one in files if not one.is_known))
         self._progress(0, self._plan.size_bytes, "")
         self._lines.send([one for one in files if not one.is_last], self._options.jobs)
         last = [one for one in files if one.is_last]
@@ -116,6 +135,9 @@ class _Sending:
         if receipt:
             state = DeliveryState.VERIFIED if receipt.verified else DeliveryState.DELIVERED
             self._say(file, state, remote=receipt.remote, verified=receipt.verified)
+            if self._outbox:
+                told = (delivery.agency, state.value, receipt.remote, delivery.sha256)
+                self._outbox.tell_delivered(delivery.media_id, *told)
         elif delivery.state is DeliveryState.UPLOADING:
             self._say(file, delivery.state, reason=reason)
         else:  # nothing was tried: the ledger stays as it is

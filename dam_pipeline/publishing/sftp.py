@@ -23,20 +23,23 @@ READS_AHEAD = 512  # with 64 of 32 KiB, reading 50 MB took 6.1 s on loopback, wi
 HASHED_WITHIN_S = 900.0
 """A server that hashes a large file says nothing meanwhile."""
 
+NO_REASON = " The server gives no reason: a full disk, a quota?"
+
 _LASTING = (errno.EACCES, errno.ENOENT)
 
 
 def open_transport(
-    destination: Destination, settings: Settings, trusted: str = ""
+    destination: Destination, settings: Settings, login: str | None = None, trusted: str = ""
 ) -> FileTransport:
-    """Connect and log in; `trusted` is the fingerprint of a key that is to be trusted from now on.
+    """Connect and log in, by keys or the password that is known, or `login` where one is given.
 
-    Raises DeliveryFailed, and ConfigurationError for a host key that is unknown or another.
+    `trusted` is the fingerprint of a host key that is to be trusted from now on. Raises
+    DeliveryFailed, and ConfigurationError for a host key that is unknown or another.
     """
     client = paramiko.SSHClient()
     try:
         with _told(destination.address):
-            _connect(client, destination, settings, trusted)
+            _connect(client, destination, settings, login, trusted)
             sftp = client.open_sftp()
             sftp.get_channel().settimeout(settings.publish_timeout_s)
     except BaseException:
@@ -46,7 +49,11 @@ def open_transport(
 
 
 def _connect(
-    client: paramiko.SSHClient, destination: Destination, settings: Settings, trusted: str
+    client: paramiko.SSHClient,
+    destination: Destination,
+    settings: Settings,
+    login: str | None,
+    trusted: str,
 ) -> None:
     if not trusted:
         load_host_keys(settings, client.get_host_keys())
@@ -60,7 +67,7 @@ def _connect(
             destination.host,
             destination.port or PORT,
             destination.user or None,
-            password(destination),
+            login or password(destination),
             key_filename=None if identity is None else str(identity),
             allow_agent=identity is None,
             look_for_keys=identity is None,
@@ -71,7 +78,9 @@ def _connect(
         )
     except paramiko.BadHostKeyException as error:
         refuse_other(destination, error.key, fingerprint(error.expected_key))
-    except paramiko.AuthenticationException as error:
+    except paramiko.SSHException as error:
+        if not _is_refusal(error, client):
+            raise
         raise DeliveryFailed(
             f"{account(destination)} does not let us in ({error}). Where it takes a key, name its file "
             f"in DAM_SSH_IDENTITY or load it into the agent; else `dam stock login {destination.url}` "
@@ -80,6 +89,16 @@ def _connect(
         ) from error
     if transport := client.get_transport():
         transport.set_keepalive(KEEPALIVE_S)
+
+
+def _is_refusal(error: paramiko.SSHException, client: paramiko.SSHClient) -> bool:
+    """Whether the server stands and does not let us in; a line that broke at the login is none."""
+    # Of a broken line paramiko says by the same class: "transport shut down or saw EOF". A key that
+    # it tried as one of another kind, or no key at all, it tells by no class of its own.
+    transport = client.get_transport()
+    is_up = transport is not None and transport.is_active() and transport.initial_kex_done
+    is_told = isinstance(error, paramiko.AuthenticationException) and "EOF" not in str(error)
+    return (is_up or is_told) and "timeout" not in str(error)
 
 
 class _Server:
@@ -184,11 +203,12 @@ def _told(path: str) -> Iterator[None]:
         advice = {
             errno.EACCES: " This login may not write there: ask for the right, or name another folder.",
             errno.ENOENT: " Its parent folder is not there: check the destination's spelling.",
-        }.get(error.errno or 0, "")
+        }.get(error.errno or 0, NO_REASON if str(error) == "Failure" else "")
         raise DeliveryFailed(
             f"{path}: {_words(error)}.{advice}", is_lasting=error.errno in _LASTING
         ) from error
 
 
 def _words(error: BaseException) -> str:
-    return str(error).rstrip(".") or type(error).__name__
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return words.rstrip(".") or type(error).__name__

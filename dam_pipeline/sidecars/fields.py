@@ -21,7 +21,8 @@ NAMESPACES = {
     "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
     "lr": "http://ns.adobe.com/lightroom/1.0/",
-    "MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0/",
+    "MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0/",  # of digiKam; of Windows without slash
+    "MicrosoftPhoto1": "http://ns.microsoft.com/photo/1.0",
     "photoshop": "http://ns.adobe.com/photoshop/1.0/",
     "xmp": XMP,
 }
@@ -68,6 +69,7 @@ TREES: Mapping[Property, str] = {
     Property("lr", "hierarchicalSubject", "Bag"): "|",
     Property("digiKam", "TagsList", "Seq"): "/",
     Property("MicrosoftPhoto", "LastKeywordXMP", "Bag"): "/",
+    Property("MicrosoftPhoto1", "LastKeywordXMP", "Bag"): "/",
 }
 """Keywords with what is wider before them, and what stands between: `animal|bird|falcon`.
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from dam_pipeline.errors import ConfigurationError, SourceChanged, UnreadableMedia
+from dam_pipeline.identity import display_name, path_to_uri
 from dam_pipeline.sidecars.naming import SUFFIX
 from dam_pipeline.stores.derived import raise_if_full
 
@@ -36,7 +37,8 @@ def put_sidecar(path: Path, content: bytes, before: bytes | None) -> None:
     """
     target = Path(os.path.realpath(path))
     if target.suffix.lower() != SUFFIX:
-        raise ConfigurationError(f"leads to {target}, which is no sidecar. Remove that link.")
+        name = display_name(path_to_uri(target))
+        raise ConfigurationError(f"leads to {name}, which is no sidecar. Remove that link.")
     part = target.with_name(f"{PART}{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -55,12 +55,7 @@ class Said:
         where the sidecar is silent and a person has said something here: from then on the sidecar is
         its home, and what is taken out there does not come back.
         """
-        handed_over = {
-            name: value
-            for name, value in self.file.items()
-            if self.has_words and name not in theirs
-        }
-        ours = dict(handed_over if base is None else base)
+        ours = dict(self._handed_over(theirs) if base is None else base)
         ours.update(self._typed())
         self._set_source_type(ours, theirs)
         before = ours.get(KEYWORDS, ())
@@ -75,6 +70,14 @@ class Said:
             for word, term in terms.items()
             if term and term.parent
         }
+
+    def _handed_over(self, theirs: Values) -> Values:
+        if not self.has_words:
+            return {}
+        said_there = set(theirs)
+        if said_there & set(PLACE):  # of two places no parts are mixed
+            said_there |= set(PLACE)
+        return {name: value for name, value in self.file.items() if name not in said_there}
 
     def _typed(self) -> dict[str, Value]:
         """The fields that a person typed here; those that were emptied have an empty text."""

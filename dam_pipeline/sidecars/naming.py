@@ -18,6 +18,7 @@ from dam_pipeline.settings import SidecarNames
 
 FOLDER = "sidecars"
 SUFFIX = ".xmp"
+LONGEST_NAME_BYTES = 255
 
 
 class Naming:
@@ -56,9 +57,14 @@ class Naming:
 
     def _as_written(self, path: Path) -> Path | None:
         """The file of this name as it is there, whatever its case (`IMG_1.XMP`)."""
-        exact = path.exists()
-        names = [one for one in self._like(path) if one.casefold() == path.name.casefold()]
-        return path if exact else path.with_name(names[0]) if names else None
+        if path.exists():
+            return path
+        like = [one for one in self._like(path) if one.casefold() == path.name.casefold()]
+        # `a.JPG.xmp` is that of an `a.JPG`, where there are both that and `a.jpg`.
+        own = [
+            one for one in like if one[:-4] == path.stem or not path.with_name(one[:-4]).exists()
+        ]
+        return path.with_name(own[0]) if own else None
 
     def _like(self, path: Path) -> list[str]:
         """The names in its folder that differ in their ending only."""
@@ -71,14 +77,17 @@ class Naming:
         return self._known[folder].get(_stem(path.name), [])
 
 
-def below(folder: Path, uri: str) -> Path:
-    """The sidecar of an original in a folder, at its path from the root: no two have the same."""
+def below(folder: Path, uri: str, key: str) -> Path:
+    """The sidecar of an original in a folder, at its path from the root: no two have the same.
+
+    It is named by the partition key where the original is nowhere, or its name has no room for more.
+    """
+    path = uri.replace("://", "/")
     if uri.startswith("file://"):
         path = os.fsdecode(unquote_to_bytes(uri.removeprefix("file://")))
-    else:
-        path = uri.replace("://", "/")
-    parts = [part for part in path.split("/") if part not in ("", ".", "..")]
-    return folder.joinpath(*parts[:-1], parts[-1] + SUFFIX)
+    *parts, name = [part for part in path.split("/") if part not in ("", ".", "..")] or [""]
+    is_usable = name and len(os.fsencode(name + SUFFIX)) <= LONGEST_NAME_BYTES
+    return folder.joinpath(*parts, (name if is_usable else key) + SUFFIX)
 
 
 def _stem(name: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dam_pipeline.errors import DamError, SchemaMismatch, SourceChanged
+from dam_pipeline.identity import display_name, path_to_uri
 from dam_pipeline.records import Json, Media
 from dam_pipeline.sidecars.fields import KEYWORDS, Value, Values
 from dam_pipeline.sidecars.files import put_sidecar, read_sidecar
@@ -56,7 +57,7 @@ class Synchronised:
         return {
             "media_id": self.media.media_id,
             "partition_key": self.media.partition_key,
-            "sidecar": str(self.sidecar) if self.sidecar else "",
+            "sidecar": path_to_uri(self.sidecar) if self.sidecar else "",
             "exists": self.exists,
             "fields": [one.to_json() for one in self.fields],
             "written": list(self.written),
@@ -100,13 +101,17 @@ class _Sync:
             known = _probed(said)
             path = self._path(media, uri)
             return self._tried(media, known, path)
-        except (DamError, OSError) as error:
-            return Synchronised(media, path, error=f"{path or media.partition_key} {error}")
+        except DamError as error:
+            why = str(error)
+        except OSError as error:
+            why = f"cannot be used ({error.strerror}). Give another folder: --out DIR."
+        name = display_name(path_to_uri(path)) if path else f"the sidecar of {media.partition_key}"
+        return Synchronised(media, path, error=f"{name} {why}")
 
     def _path(self, media: Media, uri: str) -> Path:
         if self.options.folder is None:
             return self.naming.beside(uri)
-        return below(self.options.folder, uri or f"file:///{media.partition_key}")
+        return below(self.options.folder, uri, media.partition_key)
 
     def _tried(self, media: Media, said: Said, path: Path) -> Synchronised:
         """As often as somebody else writes the sidecar meanwhile, it is read and merged anew."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import Self
 
+from dam_pipeline.errors import SchemaMismatch
 from dam_pipeline.records import Json
 from dam_pipeline.settings import Settings
 from dam_pipeline.stores.journal import Journal
@@ -41,11 +42,11 @@ SENT = (DeliveryState.UPLOADING, *THERE, DeliveryState.REJECTED, DeliveryState.W
 ENDED = (DeliveryState.REJECTED, DeliveryState.WITHDRAWN)
 """States in which the agency had these very bytes, and does not offer them."""
 
+UNSENT = (DeliveryState.PLANNED, DeliveryState.APPROVED, DeliveryState.UPLOADING)
+"""States in which it is not there, or not all of it."""
+
 WANTED = (DeliveryState.APPROVED, DeliveryState.UPLOADING)
 """States in which a person wants it to be sent, or it is being sent."""
-
-RESULTS = (DeliveryState.ACCEPTED, *ENDED)
-"""What only people say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,17 @@ class Delivery:
         """All fields as JSON values."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, document: Mapping[str, Json]) -> Self:
+        """The record of what `to_json` gave; raises SchemaMismatch for anything else."""
+        try:
+            return cls(**{**document, "state": DeliveryState(document["state"])})
+        except (KeyError, TypeError, ValueError) as error:
+            raise SchemaMismatch(
+                f"The journal {JOURNAL} holds an entry that this version does not read ({error}). "
+                "Update dam_pipeline."
+            ) from error
+
 
 Latest = Mapping[tuple[str, str, str], Delivery]
 """The last word on each delivery, by its key, in the order in which they were said."""
@@ -117,10 +129,7 @@ class Deliveries:
 
     def history(self) -> list[Delivery]:
         """Every word, the oldest first; raises SchemaMismatch for a damaged journal."""
-        return [
-            Delivery(**{**entry, "state": DeliveryState(entry["state"])})
-            for entry in self._journal.entries()
-        ]
+        return [Delivery.from_json(entry) for entry in self._journal.entries()]
 
     def latest(self) -> dict[tuple[str, str, str], Delivery]:
         """The last word on each delivery, by its key, in the order in which they were said."""

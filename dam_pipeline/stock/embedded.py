@@ -9,6 +9,7 @@ from typing import Any
 
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.records import Json, Probe
+from dam_pipeline.stock.fields import each_once
 from dam_pipeline.stock.gazetteer import country_of
 from dam_pipeline.stock.wording import clean
 
@@ -48,9 +49,9 @@ def said_in_file(probe: Probe) -> dict[str, Json]:
     """Fields of a stock record as JSON values, only those that the file has something for."""
     layers = _layers(probe)
     found: dict[str, Json] = {
-        "title": _human(probe.title or ""),
+        "title": _human(clean(probe.title or "")),
         "description": _human(_first(layers, DESCRIPTION)),
-        "keywords": [word for one in probe.keywords if (word := clean(one))],
+        "keywords": _keywords(probe.keywords),
         "creator": _first(layers, CREATOR),
         "copyright": _first(layers, COPYRIGHT),
         "place": _place(layers),
@@ -58,6 +59,12 @@ def said_in_file(probe: Probe) -> dict[str, Json]:
     if _first(layers, SOURCE_TYPE).rpartition("/")[2] in GENERATED:
         found["is_generated"] = True
     return {name: value for name, value in found.items() if value}
+
+
+def _keywords(found: Sequence[str]) -> list[str]:
+    """Each once; QuickTime has them in one text with commas, and so have some programs elsewhere."""
+    words = found[0].replace(";", ",").split(",") if len(found) == 1 else found
+    return each_once(map(clean, words))
 
 
 def _layers(probe: Probe) -> list[Tags]:

@@ -3,7 +3,7 @@
 import hashlib
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import get_args
@@ -40,12 +40,21 @@ def _checked_parts(name: str, value: Mapping[str, Json]) -> dict[str, Json]:
         raise ConfigurationError(f"{name} is a list, or {{add: […], remove: […]}}.")
     parts = {key: list(value[key]) for key in ("add", "remove") if key in value}
     if name == "releases" and "remove" in parts:  # their files may be gone
-        parts["remove"] = [{"path": os.path.abspath(_path_of(one))} for one in parts["remove"]]
+        parts["remove"] = [{"path": str(_path_of(one))} for one in parts["remove"]]
     else:
         parts |= {key: FIELDS[name](part) for key, part in parts.items()}
     if name == "releases" and "add" in parts:
         parts["add"] = FIELDS[name](parts["add"])
     return parts
+
+
+def each_once(words: Iterable[str]) -> list[str]:
+    """The words that are not empty, each once, whatever its case, where it stands first."""
+    found: dict[str, str] = {}
+    for word in words:
+        if word:
+            found.setdefault(word.casefold(), word)
+    return list(found.values())
 
 
 def _line(value: Json) -> str:
@@ -56,7 +65,7 @@ def _line(value: Json) -> str:
 
 
 def _paragraphs(value: Json) -> str:
-    text = "\n".join(clean(line) for line in _text(value).strip().splitlines())
+    text = "\n".join(clean(line) for line in _text(value).splitlines()).strip()
     if len(text) > LONGEST:
         raise ConfigurationError(f"{text[:40]!r}… has {len(text)} characters. Shorten it.")
     return text
@@ -74,11 +83,7 @@ def _keywords(value: Json) -> list[str]:
         value = value.split(",")
     if not isinstance(value, list | tuple):
         raise ConfigurationError(f"{value!r} is no list of keywords.")
-    words: dict[str, str] = {}
-    for one in value:
-        if word := _line(one):
-            words.setdefault(word.casefold(), word)
-    return list(words.values())
+    return each_once(_line(one) for one in value)
 
 
 def _categories(value: Json) -> dict[str, Json]:
@@ -100,7 +105,7 @@ def _releases(value: Json) -> list[dict[str, Json]]:
 
 
 def _release(value: Json) -> dict[str, Json]:
-    path = Path(os.path.abspath(Path(_path_of(value)).expanduser()))
+    path = _path_of(value)
     kind = value.get("kind", "model") if isinstance(value, Mapping) else "model"
     if kind not in RELEASE_KINDS:
         raise ConfigurationError(f"{kind!r} is no kind of release: {' or '.join(RELEASE_KINDS)}.")
@@ -108,11 +113,11 @@ def _release(value: Json) -> dict[str, Json]:
     return {"kind": kind, "path": str(path), "name": name, "sha256": _sha256(path)}
 
 
-def _path_of(value: Json) -> str:
+def _path_of(value: Json) -> Path:
     path = value.get("path") if isinstance(value, Mapping) else value
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
         raise ConfigurationError(f"{value!r} names no file of a release.")
-    return os.fspath(path)
+    return Path(os.path.abspath(Path(path).expanduser()))
 
 
 def _sha256(path: Path) -> str:

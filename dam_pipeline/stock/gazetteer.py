@@ -24,7 +24,29 @@ FARTHEST_KM = 50.0  # beyond the nearest place, nothing is said: it may be the o
 EARTH_KM = 6371.0
 PEOPLE_PER_KM2 = 3000.0  # of a dense city: says how far one of so many people reaches
 CENTRE_KM = 1.0  # where the centre of a place is, is not known better
-USUAL = {"uk": "GB", "usa": "US", "england": "GB", "scotland": "GB", "wales": "GB"}
+ALSO = {"uk": "GB", "usa": "US", "england": "GB", "scotland": "GB", "wales": "GB", "czechia": "CZ"}
+NO_COUNTRIES = ("AP", "EU")  # regions in the same list
+USUAL = {  # where the list's name is a lawyer's, or out of date
+    "BN": "Brunei",
+    "CD": "Democratic Republic of the Congo",
+    "CI": "Ivory Coast",
+    "FK": "Falkland Islands",
+    "FM": "Micronesia",
+    "IR": "Iran",
+    "KP": "North Korea",
+    "KR": "South Korea",
+    "LA": "Laos",
+    "LY": "Libya",
+    "MD": "Moldova",
+    "MK": "North Macedonia",
+    "RU": "Russia",
+    "SY": "Syria",
+    "SZ": "Eswatini",
+    "TZ": "Tanzania",
+    "VA": "Vatican City",
+    "VG": "British Virgin Islands",
+    "VI": "U.S. Virgin Islands",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +100,11 @@ def country_of(text: str) -> tuple[str, str]:
     Raises ConfigurationError with what may have been meant.
     """
     asked = " ".join(text.split())
-    asked = USUAL.get(asked.casefold(), asked)
+    asked = ALSO.get(asked.casefold(), asked)
     countries = _countries()
     if asked.upper() in countries:
         return asked.upper(), countries[asked.upper()]
-    codes = {name.casefold(): code for code, name in countries.items()}
+    codes = {name.casefold(): code for code, name in (*_listed(), *countries.items())}
     if asked.casefold() in codes:
         code = codes[asked.casefold()]
         return code, countries[code]
@@ -98,9 +120,15 @@ def _place(city: str, region: str, code: str) -> Place:
 
 @lru_cache(maxsize=1)
 def _countries() -> Mapping[str, str]:
-    """Names by code."""
+    """The usual names by code."""
+    return dict(_listed()) | USUAL
+
+
+@lru_cache(maxsize=1)
+def _listed() -> tuple[tuple[str, str], ...]:
+    """Codes and names as the list has them."""
     with open(_file("countries.csv"), encoding="utf-8", newline="") as file:
-        return dict(csv.reader(file))
+        return tuple((code, name) for code, name in csv.reader(file) if code not in NO_COUNTRIES)
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ the stages found. Words that are only suggested never get into the record by the
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from dam_pipeline.errors import SchemaMismatch
@@ -23,9 +23,14 @@ from dam_pipeline.stores.derived import DerivedFiles
 STAGES_READ = ("checksum", "face_embeddings", *known.STAGES_READ)
 READ_AT_ONCE = 500  # media whose files are fetched together
 
+Tell = Callable[[int, str], None]  # how many are read, and the key of the last
+
 
 def load_items(
-    tools: Toolbox, media: Sequence[Media], words: Mapping[str, Word] | None = None
+    tools: Toolbox,
+    media: Sequence[Media],
+    words: Mapping[str, Word] | None = None,
+    progress: Tell = lambda _done, _note: None,
 ) -> list[Item]:
     """The items of these media, in their order; `probe.container` is empty where nobody probed.
 
@@ -43,6 +48,7 @@ def load_items(
         places = tools.catalogue.locations_of(ids)
         for one, what in zip(said, known.read_known(tools, library, said), strict=True):
             items.append(_item(tools.derived, one, what, places[one.media.media_id]))
+            progress(len(items), one.media.partition_key)
     return items
 
 

@@ -114,18 +114,20 @@ def columns_for(records: Iterable[StockRecord]) -> list[Column]:
 
 def reading_cells(item: Item) -> dict[str, Cell]:
     """What stands beside a record for reading: the file, who said what, and the best suggestions."""
-    best = {one.field: one for one in sorted(item.suggestions, key=lambda one: one.confidence)}
-    suggested = {
-        f"_suggested_{name}": _suggested(best[name].value) if name in best else ""
-        for name in SUGGESTED
-    }
     said_by = "; ".join(f"{name}: {who}" for name, who in sorted(item.said_by.items()))
     name = os.fsencode(item.media.first_name).decode(errors="replace")
+    suggested = {f"_suggested_{one}": _suggested(item, one) for one in SUGGESTED}
     return {"_file": name, **suggested, "_said_by": said_by}
 
 
-def _suggested(value: Json) -> str:
-    return listed(value) if isinstance(value, list | tuple) else str(value)
+def _suggested(item: Item, name: str) -> str:
+    """The surest suggestion for a field; of keywords, of which each is one, all."""
+    offered = sorted(
+        (one for one in item.suggestions if one.field == name), key=lambda one: -one.confidence
+    )
+    if name == "keywords":
+        return listed(dict.fromkeys(str(one.value) for one in offered))
+    return str(offered[0].value) if offered else ""
 
 
 def changes_of(record: StockRecord, values: Mapping[str, Json]) -> dict[str, Json]:

@@ -20,6 +20,7 @@ from dam_pipeline.stock.sheet_cells import Cell
 from dam_pipeline.stores.derived import replaced
 
 SUFFIXES = (".csv", ".xlsx")
+AS_CSV = (".csv", ".tsv", ".txt")  # Excel calls its Unicode text .txt
 LONGEST_CELL = 32_767  # characters, of Excel's specifications and limits
 DELIMITERS = ",;\t|"
 HEADING_WITHIN = 10  # rows
@@ -36,9 +37,9 @@ _ESCAPED = re.compile(r"_x005[Ff]_(?=x[0-9A-Fa-f]{4}_)|_x000[Dd]_")
 Row = Sequence[Cell]
 
 
-def check_suffix(path: Path) -> None:
-    """Raise ConfigurationError for a file that is neither CSV nor XLSX by its name."""
-    if path.suffix.lower() not in SUFFIXES:
+def check_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> None:
+    """Raise ConfigurationError for a file that by its name is no sheet."""
+    if path.suffix.lower() not in known:
         raise ConfigurationError(
             f"{path.name} is no sheet that is known here. Save it as .xlsx, or as .csv in UTF-8."
         )
@@ -64,14 +65,13 @@ def read_sheet(path: Path, key: str, encoding: str = "") -> Iterator[tuple[int, 
     Headings are lower case. Raises ConfigurationError where the file cannot be read, has no such
     row, or its encoding is neither UTF-8 nor UTF-16 and not given.
     """
-    check_suffix(path)
-    is_csv = path.suffix.lower() == ".csv"
-    rows = _read_csv(path, key, encoding) if is_csv else _read_xlsx(path)
+    check_suffix(path, (*SUFFIXES, *AS_CSV))
+    is_csv = path.suffix.lower() in AS_CSV
+    rows = _read_csv(path, key, encoding) if is_csv else _read_xlsx(path, key)
     headings: list[str] = []
     for number, cells in rows:
         if not headings:
-            names = [str(cell or "").strip().casefold() for cell in cells]
-            headings = names if key in names else []
+            headings = _headings(cells) if key in _headings(cells) else []
             _check_headings(path, headings)
         elif any(cell not in (None, "") for cell in cells):
             yield number, _by_heading(headings, cells)
@@ -80,6 +80,10 @@ def read_sheet(path: Path, key: str, encoding: str = "") -> Iterator[tuple[int, 
             f"{path.name} has no column {key!r}. Its cells say which file a row is about; "
             "`dam stock export` makes a sheet that has it."
         )
+
+
+def _headings(cells: Row) -> list[str]:
+    return [str(cell or "").strip().casefold() for cell in cells]
 
 
 def _check_headings(path: Path, headings: Sequence[str]) -> None:
@@ -155,7 +159,7 @@ def _delimiter(text: str, key: str) -> str:
         rows = islice(
             csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), HEADING_WITHIN
         )
-        found = (row for row in rows if key in (cell.strip().casefold() for cell in row))
+        found = (row for row in rows if key in _headings(row))
         return len(next(found, ()))
 
     return max(DELIMITERS, key=fits)
@@ -186,15 +190,15 @@ def _dress(sheet: Any, headings: Sequence[str]) -> None:
     from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
 
+    bold, grey = Font(bold=True), Font(color="FF808080")
     sheet.freeze_panes = "B2"
     for at, name in enumerate(headings, start=1):
-        is_read_only = name.startswith("_")
         column = sheet.column_dimensions[get_column_letter(at)]
         column.width = WIDTHS.get(name.removeprefix("_suggested_"), 14)
         column.hidden = name == HIDDEN
-        for number in range(1, sheet.max_row + 1):
-            colour = "FF808080" if is_read_only else "FF000000"
-            sheet.cell(number, at).font = Font(bold=number == 1, color=colour)
+        sheet.cell(1, at).font = bold
+        for number in range(2, sheet.max_row + 1) if name.startswith("_") else ():
+            sheet.cell(number, at).font = grey
 
 
 def _fitting(text: str, heading: str) -> str:
@@ -206,17 +210,21 @@ def _fitting(text: str, heading: str) -> str:
     return _ESCAPE.sub("_x005F_", text)
 
 
-def _read_xlsx(path: Path) -> Iterator[tuple[int, Row]]:
+def _read_xlsx(path: Path, key: str) -> Iterator[tuple[int, Row]]:
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
     raw = io.BytesIO(_bytes(path))
     try:
         book = openpyxl.load_workbook(raw, read_only=True, data_only=True)
-        sheet = book.active or book.worksheets[0]
-        sheet.reset_dimensions()  # some programs write wrong ones
-        for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
-            yield number, [_unescaped(cell) for cell in cells]
+        for sheet in book.worksheets:
+            sheet.reset_dimensions()  # some programs write wrong ones
+            top = sheet.iter_rows(max_row=HEADING_WITHIN, values_only=True)
+            if not any(key in _headings(cells) for cells in top):
+                continue
+            for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
+                yield number, [_unescaped(cell) for cell in cells]
+            return
     except (BadZipFile, InvalidFileException, KeyError, IndexError, ParseError) as error:
         raise ConfigurationError(
             f"{path.name} is no workbook that can be read ({error}). Open it in a spreadsheet "

@@ -13,6 +13,7 @@ from dam_pipeline.errors import ConfigurationError, SchemaMismatch
 from dam_pipeline.records import Media
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages.work import Toolbox
+from dam_pipeline.stock.deliveries import Deliveries, DeliveryState
 from dam_pipeline.stock.items import load_items
 from dam_pipeline.stock.people import Edit, edit_records
 from dam_pipeline.stock.record import Item
@@ -42,10 +43,20 @@ class SheetChange:
         return not self.problems and all(x.state in ("changed", "unchanged") for x in self.rows)
 
 
-def sheet_rows(items: Sequence[Item]) -> list[Row]:
-    """The rows of a sheet of these items, headings first."""
+def rejections(settings: Settings) -> dict[str, str]:
+    """By asset id, why agencies rejected what was sent to them and has not gone there again."""
+    found: dict[str, list[str]] = {}
+    for one in Deliveries(settings).latest().values():
+        if one.state is DeliveryState.REJECTED and one.asset_id:
+            why = f"{one.agency}: {one.reason or 'no reason given'}"
+            found.setdefault(one.asset_id, []).append(why)
+    return {asset_id: "; ".join(why) for asset_id, why in found.items()}
+
+
+def sheet_rows(items: Sequence[Item], rejected: Mapping[str, str] | None = None) -> list[Row]:
+    """The rows of a sheet of these items, headings first; with what `rejections` tells of them."""
     columns = columns_for([one.record for one in items])
-    headings = [KEY, "_file"]
+    headings = [KEY, "_file", *(["_rejected"] if rejected else [])]
     for column in columns:
         headings += [column.name]
         headings += [f"_suggested_{column.name}"] if column.name in SUGGESTED else []
@@ -55,6 +66,7 @@ def sheet_rows(items: Sequence[Item]) -> list[Row]:
         cells = {column.name: column.kind.write(column.value(item.record)) for column in columns}
         cells |= reading_cells(item)
         cells |= {KEY: item.media.partition_key, VERSION: version_of(columns, item.record)}
+        cells["_rejected"] = (rejected or {}).get(item.media.asset_id, "")
         rows.append([cells[name] for name in headings])
     return rows
 

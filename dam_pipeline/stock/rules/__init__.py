@@ -78,7 +78,10 @@ def decide(batch: Batch) -> list[Verdict]:
 
 
 def submission_of(item: Item, agency: Agency) -> Submission:
-    """What the record says, as it would go to the agency before any rule."""
+    """What the record says, as it would go to the agency before any rule.
+
+    Without a word on its use it is for commercial use, as every portal takes it.
+    """
     record = item.record
     return Submission(
         file_name=item.media.first_name,
@@ -86,7 +89,7 @@ def submission_of(item: Item, agency: Agency) -> Submission:
         description=record.description,
         keywords=record.keywords,
         categories=categories.codes_of(agency, record),
-        usage=record.usage,
+        usage=record.usage or "commercial",
         rendition=Rendition(),
         releases=record.releases,
         place=record.place,

@@ -39,15 +39,16 @@ def same_text(batch: Batch) -> Iterator[tuple[Case, Said]]:
 @batch_rule("warning")
 def near_duplicate(batch: Batch) -> Iterator[tuple[Case, Said]]:
     """No two items of a batch show the same pictures, and none what the agency has already."""
-    keys = {case.item.media.media_id: case.key for case in batch.cases}
-    there = {one.media_id: one.file for one in batch.delivered.values()}
+    names = {one.media_id: one.file for one in batch.delivered.values()}
+    names |= {case.item.media.media_id: case.key for case in batch.cases}
     for case in batch.cases:
-        own = case.item.media.media_id
-        others = [one for one in batch.alike.get(own) or () if one.media_id != own]
+        own = case.item.media
+        there = batch.delivered.get(own.asset_id)
+        itself = {own.media_id, there.media_id if there else ""}  # now, and as it was delivered
         named = [
-            f"{keys.get(one.media_id) or there[one.media_id]} ({one.share:.0%} of it)"
-            for one in others
-            if one.media_id in keys or one.media_id in there
+            f"{names[one.media_id]} ({one.share:.0%} of it)"
+            for one in batch.alike.get(own.media_id) or ()
+            if one.media_id in names and one.media_id not in itself
         ]
         if named:
             more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 
-from dam_pipeline.agencies.agency import Agency
+from dam_pipeline.agencies.agency import Agency, CategoryRules
 from dam_pipeline.stock.record import StockRecord
 from dam_pipeline.stock.rules.rule import Advice, Case, Mended, Said, Wrong, rule
 from dam_pipeline.stock.wording import clean
@@ -18,7 +19,7 @@ def codes_of(agency: Agency, record: StockRecord) -> tuple[str, ...]:
 
     Where no list of the agency is known, the person's own words are taken.
     """
-    known = _known(agency)
+    known = _known(agency.categories)
     if not agency.categories.known:
         return tuple(_names(agency, record)) if agency.categories.max_count else ()
     codes = (known.get(_plain(name)) for name in _names(agency, record))
@@ -29,7 +30,7 @@ def codes_of(agency: Agency, record: StockRecord) -> tuple[str, ...]:
 def category_unknown(case: Case) -> Iterator[Said]:
     """Categories are in the agency's list; one for all agencies may be missing where none is needed."""
     agency, record = case.agency, case.item.record
-    known = _known(agency)
+    known = _known(agency.categories)
     if not known:
         return
     for name in _names(agency, record):
@@ -65,17 +66,18 @@ RULES = (category_unknown, category_missing, categories_too_many)
 def _names(agency: Agency, record: StockRecord) -> list[str]:
     """What a person said: the words for this agency, else those for all."""
     text = record.categories.get(agency.id) or record.category
-    if _plain(text) in _known(agency):
+    if _plain(text) in _known(agency.categories):
         return [text]
     parts = re.split("[;,]", text) if agency.categories.known else text.split(";")
     return [one for one in map(clean, parts) if one]
 
 
-def _known(agency: Agency) -> Mapping[str, str]:
+@lru_cache(maxsize=32)
+def _known(rules: CategoryRules) -> Mapping[str, str]:
     """The agency's codes by all the words for them."""
     return {
         _plain(word): one.code
-        for one in reversed(agency.categories.known)
+        for one in reversed(rules.known)
         for word in (*one.also, one.name, one.code)
     }
 
@@ -86,7 +88,7 @@ def _plain(text: str) -> str:
 
 
 def _unknown(case: Case) -> list[str]:
-    known = _known(case.agency)
+    known = _known(case.agency.categories)
     names = _names(case.agency, case.item.record)
     return [one for one in names if _plain(one) not in known] if known else []
 

@@ -10,7 +10,7 @@ from dam_pipeline.stock.rules.rule import Case, Mended, Said, Wrong, rule
 FORMS = {"jpg": "jpeg", "jpe": "jpeg", "tif": "tiff", "heif": "heic", "hif": "heic"}
 """Suffixes of pictures, by the name that the probe has for the form."""
 
-WORDS = {
+KIND_WORDS = {
     MediaKind.VIDEO: "video",
     MediaKind.IMAGE: "photography",
     MediaKind.AUDIO: "sound",
@@ -51,8 +51,8 @@ def kind_refused(case: Case) -> Iterator[Said]:
     """The agency takes media of this kind."""
     taken, kind = case.agency.media, case.item.probe.kind
     if taken and kind not in taken:
-        takes = " and ".join(WORDS[one] for one in sorted(taken))
-        message = f"{case.agency.name} takes {takes}, and this is {WORDS[kind]}."
+        takes = " and ".join(KIND_WORDS[one] for one in sorted(taken))
+        message = f"{case.agency.name} takes {takes}, and this is {KIND_WORDS[kind]}."
         yield Wrong(message, "Leave it out here; other agencies may take it.")
 
 

@@ -7,17 +7,20 @@ from pathlib import Path
 
 from dam_pipeline.stock import wording
 from dam_pipeline.stock.record import Place, Release
+from dam_pipeline.stock.rules.formats import KIND_WORDS
 from dam_pipeline.stock.rules.rule import Advice, Batch, Case, Mended, Said, Wrong, batch_rule, rule
 from dam_pipeline.stock.rules.text import rules_of, text_of
 from dam_pipeline.stock.wording import caption_gaps, cut_at_word, without
 
 
-@rule("error")
+@rule("warning")
 def usage_missing(case: Case) -> Iterator[Said]:
-    """A person has said whether the item is for commercial or for editorial use."""
-    if not case.submission.usage:
-        message = "Nobody has said whether it is for commercial or for editorial use."
-        yield Wrong(message, f"{case.edit('--commercial')} (or --editorial)")
+    """A person has said whether it is for commercial or editorial use; else it goes as commercial."""
+    if not case.item.record.usage:
+        message = (
+            "Nobody has said whether it is for commercial or editorial use; it goes as commercial."
+        )
+        yield Advice(message, f"{case.edit('--commercial')} (or --editorial)")
 
 
 @rule("error")
@@ -27,9 +30,8 @@ def editorial_refused(case: Case) -> Iterator[Said]:
     if case.submission.usage != "editorial":
         return
     if not rules.is_accepted or (rules.kinds and kind not in rules.kinds):
-        what = f"{kind}s" if rules.is_accepted else "nothing"
-        no = "no " if rules.is_accepted else ""
-        message = f"{name} takes {no}{what} for editorial use."
+        what = f"no {KIND_WORDS[kind]}" if rules.is_accepted else "nothing"
+        message = f"{name} takes {what} for editorial use."
     elif not rules.allows_people and _people(case):
         message = f"{name} takes nothing with people for editorial use, and {_seen(case)}."
     else:
@@ -44,7 +46,8 @@ def model_release_missing(case: Case) -> Iterator[Said]:
     if not people or not _needs_release(case) or _model_releases(case):
         return
     message = f"{_seen(case)}, it is for commercial use, and there is no model release."
-    yield Wrong(message, f"{case.edit('--model-release FILE')} (or --editorial)")
+    other = "or --editorial, or --people 0 where nobody can be recognised"
+    yield Wrong(message, f"{case.edit('--model-release FILE')} ({other})")
 
 
 @rule("warning")
@@ -52,7 +55,7 @@ def model_releases_fewer(case: Case) -> Iterator[Said]:
     """There is a model release of each of the people in an item for commercial use."""
     people, releases = _people(case), len(_model_releases(case))
     if _needs_release(case) and 0 < releases < people:
-        message = f"{_seen(case)}, and there are {releases} model releases."
+        message = f"{_seen(case)}, and model releases are there of {releases}."
         yield Advice(message, case.edit("--model-release FILE"))
 
 
@@ -61,14 +64,15 @@ def faces_denied(case: Case) -> Iterator[Said]:
     """Faces were found only where a person does not say that nobody is to be seen."""
     faces = case.item.faces or 0
     if faces and case.submission.people == 0:
-        message = f"The record says 0 people, but {faces} faces were found at once."
+        message = f"The record says 0 people, but faces were found (at once: {faces})."
         yield Advice(message, f"If they are people: {case.edit(f'--people {faces}')}")
 
 
 @rule("warning")
 def people_unknown(case: Case) -> Iterator[Said]:
     """In an item for commercial use somebody has looked for people: the pipeline, or a person."""
-    if _needs_release(case) and case.submission.people is None and case.item.faces is None:
+    has_nobody_looked = case.submission.people is None and case.item.faces is None
+    if _needs_release(case) and has_nobody_looked and case.item.probe.has_picture:
         message = "Nobody has said whether people are to be seen, and no faces were looked for."
         yield Advice(message, case.edit("--people 0"))
 
@@ -160,7 +164,7 @@ def _people(case: Case) -> int:
 
 def _seen(case: Case) -> str:
     people, faces = _people(case), case.item.faces or 0
-    found = f" ({faces} faces were found at once)" if faces else ""
+    found = f" (faces found at once: {faces})" if faces else ""
     return f"{people} {'person is' if people == 1 else 'people are'} to be seen{found}"
 
 

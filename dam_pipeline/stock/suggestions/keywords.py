@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from dam_pipeline.stock.record import Suggestion
 from dam_pipeline.stock.suggestions.known import Known
+from dam_pipeline.stock.suggestions.whereabouts import place_of
 from dam_pipeline.tagging.effective import EffectiveTag
 
 PERSON = 0.95  # typed as a tag, not as a keyword
@@ -11,7 +12,7 @@ MOST = 0.9  # a model's score is no probability
 WARNED = 0.2  # at most, where the model does not understand what is asked of it
 COLOUR = 0.25  # of little use to a buyer
 WIDER = 0.95  # of the narrower term's
-PLACE = 0.8
+SAID, FOUND = 0.9, 0.8  # a place that somebody said, and one by GPS
 ENGLISH = "en"
 
 
@@ -55,13 +56,8 @@ def warning_for(tags: Iterable[EffectiveTag], known: Known) -> str:
 
 
 def _of_place(known: Known) -> Iterator[Suggestion]:
-    if known.record.place:
-        place, sure, evidence = known.record.place, 1.0, "the record's place"
-    elif known.found_place:
-        place, sure = known.found_place.place, PLACE
-        evidence = f"GPS, {known.found_place.distance_km:.1f} km away"
-    else:
-        return
+    place = place_of(known)
+    sure, evidence = (SAID, "the record's place") if known.record.place else (FOUND, "by GPS")
     for word in (place.city, place.country):
         if word:
-            yield Suggestion("keywords", word, "gazetteer", PLACE * sure, evidence)
+            yield Suggestion("keywords", word, "gazetteer", sure, evidence)

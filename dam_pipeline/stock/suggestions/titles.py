@@ -6,7 +6,7 @@ from datetime import datetime
 from dam_pipeline.stock.record import Place, Suggestion
 from dam_pipeline.stock.suggestions.keywords import ENGLISH, confidence_of, evidence_of, warning_for
 from dam_pipeline.stock.suggestions.known import Known
-from dam_pipeline.stock.suggestions.whereabouts import CITY_KM
+from dam_pipeline.stock.suggestions.whereabouts import place_of
 from dam_pipeline.tagging.effective import EffectiveTag
 
 WORDS_IN_TITLE = 3
@@ -19,7 +19,7 @@ def suggest(known: Known) -> Iterator[Suggestion]:
     if not tags:
         return
     names = [known.library.vocabulary.label(one.tag, ENGLISH) for one in tags]
-    title = f"{_listed(names)}{_where(_place(known))}"
+    title = f"{_listed(names)}{_where(place_of(known))}"
     title = title[0].upper() + title[1:]
     confidence = round(HONESTY * min(confidence_of(one, known) for one in tags), 2)
     seen = (f"{n}: {evidence_of(one, known)}" for n, one in zip(names, tags, strict=True))
@@ -40,14 +40,6 @@ def _telling(known: Known) -> Sequence[EffectiveTag]:
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
-
-
-def _place(known: Known) -> Place:
-    found = known.found_place
-    if known.record.place or found is None:
-        return known.record.place or Place()
-    place = found.place
-    return place if found.distance_km <= CITY_KM else Place("", "", place.country)
 
 
 def _where(place: Place) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from dam_pipeline.stock.gazetteer import Found
 from dam_pipeline.stock.record import Place, Suggestion
 from dam_pipeline.stock.suggestions.known import Known
 
@@ -16,13 +17,24 @@ def suggest(known: Known) -> Iterator[Suggestion]:
     if found is None or known.probe.gps is None:
         return
     latitude, longitude = known.probe.gps
-    place, far = found.place, found.distance_km > CITY_KM
     share = min(found.distance_km / CITY_KM, 1.0)
     evidence = (
         f"GPS {latitude:.4f}, {longitude:.4f} is {found.distance_km:.1f} km from the centre of "
-        f"{place.city}, {place.country}"
+        f"{found.place.city}, {found.place.country}"
     )
-    if far:
-        place = Place("", place.region, place.country, place.country_code)
     confidence = round(SUREST - (SUREST - LEAST) * share, 2)
-    yield Suggestion("place", asdict(place), "gazetteer", confidence, evidence)
+    yield Suggestion("place", asdict(_told(found)), "gazetteer", confidence, evidence)
+
+
+def place_of(known: Known) -> Place:
+    """The place that words may name: what people and the file say, else what `suggest` does."""
+    if known.record.place or known.found_place is None:
+        return known.record.place or Place()
+    return _told(known.found_place)
+
+
+def _told(found: Found) -> Place:
+    place = found.place
+    if found.distance_km <= CITY_KM:
+        return place
+    return Place("", place.region, place.country, place.country_code)
