@@ -52,6 +52,7 @@ def test_show_tells_the_whole_record_and_who_says_what(home: Path) -> None:
     [shown] = dam_json("stock", "show", "memo")
     assert shown["record"] == EMPTY_RECORD
     assert (shown["said_by"], shown["faces"], shown["shortlist"]) == ({}, None, None)
+    assert shown["deliveries"] == []
     [shown] = dam_json("stock", "show", "reel")
     said = {"title": "A reel", "keywords": ["sea"], "people": 1, "date": "2026-03-01T12:00:00"}
     assert shown["record"] == EMPTY_RECORD | said

@@ -100,10 +100,10 @@ class TestPublish:
         [
             ("adobe-stock", "sftp://me@host.invalid/", []),
             ("adobe-stock", "/mnt/staging", []),
-            ("adobe-stock", "ftp://me@host.invalid/", ["nothing is encrypted", "takes sftp"]),
+            ("adobe-stock", "ftp://me@host.invalid/", ["readable to anyone", "takes sftp"]),
             ("shutterstock", "ftps://me@ftps.shutterstock.com", []),
             ("shutterstock", "ftps://me@host.invalid", ["reached at ftps.shutterstock.com"]),
-            ("generic", "ftp://me@host.invalid", ["nothing is encrypted", "sftp as well"]),
+            ("generic", "ftp://me@host.invalid", ["readable to anyone", "sftp as well"]),
             ("of-somebody-else", "sftp://me@host.invalid", []),
         ],
     )

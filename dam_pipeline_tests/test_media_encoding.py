@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -262,3 +263,17 @@ def test_a_photograph_becomes_nothing_but_a_jpeg(decoder, tmp_path):
     Image.fromarray(place(8, 64, 48)).save(tmp_path / "photo.png")
     with pytest.raises(UnsupportedMedia, match="into a JPEG"):
         decoder.photo(tmp_path / "photo.png", tmp_path / "made.tif")
+
+
+def test_sound_that_begins_before_the_pictures_shows_no_frame_twice(master, tmp_path):
+    behind = tmp_path / "behind.mkv"  # by the coder's delay of 21 ms
+    ffmpeg("-i", master, "-c", "copy", behind)
+    lag_s = float(streams(behind, "video")[0]["start_time"])
+    assert lag_s == pytest.approx(0.021, abs=0.001)
+    make(behind, tmp_path / "silent.mov", replace(PRORES, lag_s=lag_s))
+    make(behind, tmp_path / "made.mov", replace(H264, audio_codec="pcm_s16le", lag_s=lag_s))
+    assert frames(tmp_path / "silent.mov") == list(range(75))
+    assert frames(tmp_path / "made.mov") == list(range(75))
+    (sound,) = streams(tmp_path / "made.mov", "audio")
+    assert float(sound["start_time"]) == 0.0
+    assert float(sound["duration"]) == pytest.approx(3.0, abs=0.03)

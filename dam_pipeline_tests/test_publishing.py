@@ -312,7 +312,7 @@ class TestKills:
     ) -> None:
         clips = several(8, 1_500_000, seed=50)
         package = pack(tmp_path / "package", clips)
-        kill_again_and_again(settings, package, there, self.SEED, limit="1MB/s")
+        kill_again_and_again(settings, package, there, self.SEED, limit="500kB/s")
         found = publish(settings, package, there, QUICK)
         assert not unfinished(found)
         assert files_in(there) == clips

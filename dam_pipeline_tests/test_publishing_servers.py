@@ -52,7 +52,7 @@ def remote(
     if request.param == "s3":
         bucket: Bucket = request.getfixturevalue("bucket")
         destination = parse_destination(f"{bucket.uri}/upload")
-        with SlowLine(bucket.server.url, 8_000_000) as line:
+        with SlowLine(bucket.server.url, 4_000_000) as line:
             ask_as(monkeypatch, {"AWS_ENDPOINT_URL": line.url})
             yield Remote(load_settings(), destination, lambda: objects_in(bucket), line.cut)
         return
@@ -148,9 +148,9 @@ class TestOverALine:
     def test_a_publish_that_is_killed_ten_times_ends_with_every_file_once(
         self, remote: Remote, tmp_path: Path
     ) -> None:
-        clips = several(8, 1_500_000, seed=70)
+        clips = several(24, 1_500_000, seed=70)
         package = pack(tmp_path / "package", clips)
-        kill_again_and_again(remote.settings, package, remote.destination, 11, limit="1MB/s")
+        kill_again_and_again(remote.settings, package, remote.destination, 11, limit="500kB/s")
         found = publish(remote.settings, package, remote.destination, QUICK)
         assert not unfinished(found)
         assert remote.files() == clips

@@ -12,7 +12,9 @@ from dam_pipeline.errors import ConfigurationError, DeliveryFailed
 from dam_pipeline.publishing import Destination, open_transport, parse_destination, sftp
 from dam_pipeline.publishing.credentials import variable
 from dam_pipeline.publishing.host_keys import fingerprint
+from dam_pipeline.publishing.parts import part_path
 from dam_pipeline.settings import load_settings
+from dam_pipeline_tests.targets import random_file
 
 PASSWORD = "correct horse"
 
@@ -160,6 +162,22 @@ def test_a_key_file_that_is_missing_is_named(destination, monkeypatch):
     monkeypatch.setenv("DAM_SSH_IDENTITY", "/nowhere/key")
     with pytest.raises(ConfigurationError, match="/nowhere/key"):
         open_transport(destination, load_settings())
+
+
+@pytest.mark.sftp
+def test_a_full_disk_is_guessed_and_may_be_mended(sftp_server, dam_home, tmp_path):
+    address, there = sftp_server.own_folder()
+    path, sha256, content = random_file(tmp_path / "source", 3_000_000)
+    part = there / part_path("clip.mov", sha256)
+    part.symlink_to("/dev/full")
+    transport = open_transport(parse_destination(address), load_settings())
+    with pytest.raises(DeliveryFailed, match="full disk") as failure:
+        transport.deliver(path, "clip.mov", sha256, int)
+    assert not failure.value.is_lasting
+    part.unlink()
+    transport.deliver(path, "clip.mov", sha256, int)
+    transport.close()
+    assert (there / "clip.mov").read_bytes() == content
 
 
 @pytest.mark.sftp

@@ -13,13 +13,14 @@ import pytest
 from dam_pipeline.catalogue.discovery import discover
 from dam_pipeline.catalogue.rebuilding import rebuild_catalogue
 from dam_pipeline.errors import ConfigurationError
-from dam_pipeline.records import Media, MediaKind
+from dam_pipeline.records import Media, MediaKind, State, StoredOutcome
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES
 from dam_pipeline.stages.engine import run_stages
+from dam_pipeline.stages.face_embeddings import SWITCHED_OFF
 from dam_pipeline.stages.recording import stage_row
 from dam_pipeline.stages.work import Toolbox
-from dam_pipeline.stock import shortlist
+from dam_pipeline.stock import items, shortlist
 from dam_pipeline.stock.fields import each_once
 from dam_pipeline.stock.items import load_items
 from dam_pipeline.stock.people import (
@@ -33,7 +34,7 @@ from dam_pipeline.stock.people import (
 from dam_pipeline.stock.record import Item, Place, StockRecord
 from dam_pipeline.stores.journal import Journal
 from dam_pipeline_tests.clips import exiftool, ffmpeg
-from dam_pipeline_tests.handmade import Clip, Handmade, axis
+from dam_pipeline_tests.handmade import PROVENANCE, Clip, Handmade, axis
 from dam_pipeline_tests.s3_server import Bucket
 from dam_pipeline_tests.stock_items import CLIP, PHOTO
 
@@ -398,11 +399,11 @@ def test_items_say_where_the_master_is_now_and_what_is_proven_of_it(
     [there_id] = library.add(Clip("here.mov", folder=str(tmp_path), probe=CLIP.to_json()))
     gone = add(library, "gone.mov")
     there = tools.catalogue.media([there_id])[there_id]
-    items = load_items(tools, [there, gone])
-    assert [one.uri for one in items] == [here.as_uri(), ""]
-    assert [one.sha256 for one in items] == ["", ""]
-    assert all(one.probe.raw == {} for one in items)
-    assert items[0].probe.codecs == ("h264", "aac")
+    found = load_items(tools, [there, gone])
+    assert [one.uri for one in found] == [here.as_uri(), ""]
+    assert [one.sha256 for one in found] == ["", ""]
+    assert all(one.probe.raw == {} for one in found)
+    assert found[0].probe.codecs == ("h264", "aac")
 
 
 def test_faces_are_counted_by_keyframe_and_unknown_while_nobody_looked(
@@ -423,8 +424,31 @@ def test_faces_are_counted_by_keyframe_and_unknown_while_nobody_looked(
     )
     tools.derived.forget(ids[2], ["face_embeddings.json"])
     media = tools.catalogue.media(ids)
-    items = load_items(tools, [media[one] for one in ids])
-    assert [one.faces for one in items] == [2, 0, None, None, 0]
+    found = load_items(tools, [media[one] for one in ids])
+    assert [one.faces for one in found] == [2, 0, None, None, 0]
+
+
+def test_faces_that_were_switched_off_are_unknown_not_none(
+    tools: Toolbox, library: Handmade
+) -> None:
+    media = add(library)
+    empty = StoredOutcome(
+        *(media.media_id, "face_embeddings", State.EMPTY, SWITCHED_OFF),
+        *(False, 0, {}, 0, "1", PROVENANCE),
+    )
+    library.derived.write_outcome(empty, None)
+    assert item(tools, media).faces is None
+
+
+def test_many_are_read_in_their_order_and_told_one_by_one(
+    tools: Toolbox, library: Handmade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(items, "READ_AT_ONCE", 2)
+    media = [add(library, f"{name}.mov", title=f"Clip {name}") for name in "ecadb"]
+    told: list[tuple[int, str]] = []
+    found = load_items(tools, media, progress=lambda done, key: told.append((done, key)))
+    assert [one.record.title for one in found] == [f"Clip {name}" for name in "ecadb"]
+    assert told == [(at, one.partition_key) for at, one in enumerate(media, 1)]
 
 
 def test_a_media_that_was_never_probed_is_an_item_all_the_same(

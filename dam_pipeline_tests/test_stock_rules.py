@@ -221,6 +221,13 @@ EXAMPLES: list[tuple[str, str, Agency, Item, Item]] = [
         changed(clip(probe={"codecs": ("prores",)}), profile="HQ"),
     ),
     ("container", "fix", video(suffixes=("mov",)), clip("a.mkv"), clip("a.mov")),
+    (
+        "container",
+        "error",
+        video(suffixes=("mp4",)),
+        clip("a.mov", {"codecs": ("prores",)}),
+        clip("a.mp4"),
+    ),
     ("container", "error", image(suffixes=("jpg",)), RAW_PHOTO, photo("a.jpg")),
     (
         "container",

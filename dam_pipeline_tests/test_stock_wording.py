@@ -198,6 +198,11 @@ def test_an_editorial_caption_is_written_once() -> None:
     assert editorial_caption(EditorialRules(), text, PARIS, "2026-05-01") == text
 
 
+def test_an_editorial_caption_in_capitals_keeps_the_text_as_it_is() -> None:
+    rules = EditorialRules(caption="{CITY} - {DATE}: {text}", date_format="%d %B %Y")
+    assert editorial_caption(rules, "A man", PARIS, "2026-05-01") == "PARIS - 01 MAY 2026: A man"
+
+
 def test_what_an_editorial_caption_lacks_is_named() -> None:
     assert caption_gaps(CAPTION, None, "2026-05") == ("city", "country", "date")
     assert caption_gaps(CAPTION, PARIS, "2026-05-01") == ()

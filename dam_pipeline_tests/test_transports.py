@@ -14,8 +14,9 @@ from dam_pipeline_tests.targets import BucketTarget, FolderTarget, random_file, 
 Target = FolderTarget | BucketTarget
 
 SIZE = 3_000_000
-LARGE = 32_000_000  # four parts of S3, the last a piece
-NAME = "clips/drone ålesund – 1.mov"
+PARTED = 18_000_000  # three parts of S3, the last a piece
+LARGE = 32_000_000
+NAME = "clips/drone ålesund – 👩\u200d🚀 عربي.mov"
 SERVED = [
     pytest.param("sftp", marks=pytest.mark.sftp),
     pytest.param("ftps", marks=pytest.mark.ftps),
@@ -113,14 +114,14 @@ def test_another_file_of_that_name_stays_as_it_is(target, source, size):
 
 
 def test_a_stopped_delivery_shows_no_file_of_that_name_and_is_gone_on_with(target, tmp_path):
-    path, sha256, content = random_file(tmp_path / "source", LARGE)
+    path, sha256, content = random_file(tmp_path / "source", PARTED)
     transport = target.open()
     with pytest.raises(Stopped):
-        transport.deliver(path, NAME, sha256, stop_after(LARGE // 2))
+        transport.deliver(path, NAME, sha256, stop_after(PARTED // 2))
     transport.close()
     assert NAME not in target.names()
     receipt = target.open().deliver(path, NAME, sha256, int)
-    assert 0 < receipt.sent_bytes < LARGE * 0.6
+    assert 0 < receipt.sent_bytes < PARTED * 0.6
     assert target.names() == [NAME]
     assert target.content(NAME) == content
 
@@ -132,7 +133,7 @@ def test_a_package_that_changed_is_not_delivered(target, source):
     assert target.names() == []
 
 
-@pytest.mark.parametrize("name", ["../clip.mov", "/clip.mov", "a//b", "a\r\nDELE b", ""])
+@pytest.mark.parametrize("name", ["../clip.mov", "/clip.mov", "a//b", "a\r\nDELE b", "a\udc80", ""])
 def test_a_name_that_would_leave_the_folder_or_its_line_is_refused(target, source, name):
     path, sha256, _ = source
     with pytest.raises(PackageInvalid, match="cannot be the name"):
@@ -142,20 +143,20 @@ def test_a_name_that_would_leave_the_folder_or_its_line_is_refused(target, sourc
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_line_that_breaks_at_random_moments_costs_no_byte(server_target, tmp_path, seed):
-    path, sha256, content = random_file(tmp_path / "source", LARGE)
+    path, sha256, content = random_file(tmp_path / "source", 4 * SIZE)
     moments = random.Random(seed)
     attempts = cuts = 0
     receipt = None
     while receipt is None and attempts < 30:
         attempts += 1
-        left = moments.randrange(LARGE // 2)
+        left = moments.randrange(2 * SIZE)
 
         def cut(count: int) -> None:
             nonlocal left, cuts
             left -= count
             if left < 0:
                 cuts += server_target.cut()
-                left = LARGE
+                left = 4 * SIZE
 
         transport = None
         try:
@@ -169,7 +170,7 @@ def test_a_line_that_breaks_at_random_moments_costs_no_byte(server_target, tmp_p
                 transport.close()
     assert receipt is not None
     assert cuts >= 1
-    assert receipt.sent_bytes < LARGE
+    assert receipt.sent_bytes < 4 * SIZE
     assert server_target.names() == [NAME]
     assert server_target.content(NAME) == content
 
@@ -223,18 +224,6 @@ def test_of_a_file_too_large_to_be_read_back_size_and_end_are_compared(
         server_target.open().deliver(path, "other.mov", sha256, int)
 
 
-def test_a_full_disk_is_told_and_may_be_mended(server_target, source):
-    path, sha256, content = source
-    part = server_target.path / part_path("clip.mov", sha256)
-    part.symlink_to("/dev/full")
-    with pytest.raises(DeliveryFailed, match="full disk") as failure:
-        server_target.open().deliver(path, "clip.mov", sha256, int)
-    assert not failure.value.is_lasting
-    part.unlink()
-    server_target.open().deliver(path, "clip.mov", sha256, int)
-    assert server_target.content("clip.mov") == content
-
-
 def test_a_folder_that_may_not_be_written_to_is_said_at_once(server_target, source):
     path, sha256, _ = source
     server_target.path.chmod(0o555)
@@ -257,7 +246,7 @@ def test_the_destination_is_made_but_not_its_parents(server_target, source):
 
 @pytest.mark.parametrize("size", [SIZE, 3])
 def test_a_file_that_came_meanwhile_is_not_replaced(server_target, source, size):
-    path, sha256, content = source
+    path, sha256, _ = source
     with pytest.raises(DeliveryFailed):
         server_target.open().deliver(
             path, "clip.mov", sha256, lambda _: server_target.place("clip.mov", bytes(size))

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from dam_pipeline.cli.delivery_view import deliveries_table
 from dam_pipeline.cli.options import AsJson, MediaRefs
 from dam_pipeline.cli.output import OUT, Exit, bar, command, print_json, table
 from dam_pipeline.cli.stock_wording import value_text
@@ -10,6 +11,7 @@ from dam_pipeline.records import Json
 from dam_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
+    from dam_pipeline.stock.deliveries import Delivery
     from dam_pipeline.stock.record import Item
     from dam_pipeline.stock.shortlist import Pick
 
@@ -21,6 +23,7 @@ def run(media: MediaRefs, as_json: AsJson = False) -> int:
     Examples: dam stock show reel-4e2c · dam stock show /media/tapes/a.mov --json
     """
     from dam_pipeline.stages.work import Toolbox
+    from dam_pipeline.stock.deliveries import Deliveries
     from dam_pipeline.stock.items import load_items
     from dam_pipeline.stock.shortlist import chosen, picks
 
@@ -29,15 +32,22 @@ def run(media: MediaRefs, as_json: AsJson = False) -> int:
         with bar("reading", len(found)) as tell:
             items = load_items(tools, found, progress=tell)
         listed = picks(tools.settings)
+        went = Deliveries(tools.settings).of_assets(one.asset_id for one in found)
     if as_json:
-        print_json([_document(one, listed.get(one.media.asset_id)) for one in items])
+        print_json(
+            [
+                _document(one, listed.get(one.media.asset_id), went[one.media.asset_id])
+                for one in items
+            ]
+        )
         return Exit.OK
     for item in items:
         _print(item, listed.get(item.media.asset_id))
+        _print_deliveries(went[item.media.asset_id])
     return Exit.OK
 
 
-def _document(item: "Item", pick: "Pick | None") -> dict[str, Json]:
+def _document(item: "Item", pick: "Pick | None", went: "list[Delivery]") -> dict[str, Json]:
     """The documented form."""
     return {
         "media_id": item.media.media_id,
@@ -52,6 +62,7 @@ def _document(item: "Item", pick: "Pick | None") -> dict[str, Json]:
         "record": item.record.to_json(),
         "said_by": dict(item.said_by),
         "suggestions": [one.to_json() for one in item.suggestions],
+        "deliveries": [one.to_json() for one in went],
     }
 
 
@@ -88,3 +99,9 @@ def _print(item: "Item", pick: "Pick | None") -> None:
     for warning in dict.fromkeys(one.warning for one in offered if one.warning):
         OUT.print(f"\nnote: {warning}", markup=False)
     OUT.print("")
+
+
+def _print_deliveries(went: "list[Delivery]") -> None:
+    if went:
+        deliveries_table(went)
+        OUT.print("")

@@ -66,6 +66,15 @@ class Container:
         """Whether the light is coded for an HDR screen (PQ or HLG)."""
         return self.colour_transfer in HDR_TRANSFERS
 
+    @property
+    def lag_s(self) -> float:
+        """How much later than the recording its pictures begin, where that is less than a frame; else 0."""
+        starts = [
+            s.get("start_time") for s in self.raw["streams"] if s.get("codec_type") == "video"
+        ]
+        lag_s = _number(starts[0] if starts else 0) - _number(self.raw["format"].get("start_time"))
+        return lag_s if 0 < lag_s * self.frame_rate < 1 else 0.0
+
 
 class ContainerReader:
     """Runs ffprobe, with an end to waiting: `ffmpeg.probe` has none of its own."""

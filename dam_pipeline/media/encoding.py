@@ -41,6 +41,8 @@ class Encoding:
 
     `codec` and `audio_codec` are ffmpeg's names of encoders (empty: the stream is kept), `options`
     its further arguments, sizes pixels upright. With `is_cut` lines too many are cut off, not scaled.
+    `lag_s` is how much later than the sound the pictures of the source begin, where that is less than
+    a frame: the sound begins with them then, as ffmpeg would show the first picture twice.
     """
 
     codec: str = ""
@@ -51,6 +53,7 @@ class Encoding:
     height: int = 0
     frame_rate: float = 0.0
     is_cut: bool = False
+    lag_s: float = 0.0
     drop_audio: bool = False
     timecode: str = ""
 
@@ -105,6 +108,8 @@ def _arguments(wanted: Encoding) -> Iterator[str]:
         yield "-an"
     else:
         yield from ("-map", "0:a?", "-c:a", wanted.audio_codec or "copy")
+        if _begins_anew(wanted):
+            yield from ("-af", f"atrim=start={wanted.lag_s:.6f},asetpts=PTS-STARTPTS")
     if wanted.timecode:
         yield from ("-timecode", wanted.timecode)
     yield from wanted.options
@@ -113,10 +118,18 @@ def _arguments(wanted: Encoding) -> Iterator[str]:
 def _filters(wanted: Encoding) -> Iterator[str]:
     if wanted.frame_rate:
         yield from ("-r", rate_text(wanted.frame_rate))
+    filters = ["setpts=PTS-STARTPTS"] if _begins_anew(wanted) else []
     if wanted.width and wanted.height:
         size = f"{wanted.width}:{wanted.height}"
         fit = f"crop={size}:0:0" if wanted.is_cut else f"scale={size}:flags=lanczos"
-        yield from ("-vf", f"{fit},setsar=1")
+        filters += [fit, "setsar=1"]
+    if filters:
+        yield from ("-vf", ",".join(filters))
+
+
+def _begins_anew(wanted: Encoding) -> bool:
+    is_sound_free = wanted.drop_audio or bool(wanted.audio_codec)
+    return bool(wanted.codec) and wanted.lag_s > 0 and is_sound_free
 
 
 def _run(

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dam_pipeline.agencies.agency import Agency, MediaRules, Transcode
@@ -115,17 +115,21 @@ def _made_anew(
     rendition = submission.rendition
     if item.probe.kind is MediaKind.IMAGE:
         size = bench.decoder.photo(master.path, target, rendition.width, rendition.height)
-        wanted = (rendition.width or item.probe.width, rendition.height or item.probe.height)
-        if size != wanted:
+        fit = (rendition.width or item.probe.width, rendition.height or item.probe.height)
+        if size != fit:
             raise PackageInvalid(
                 f"{submission.file_name} came out with {size[0]} × {size[1]} pixels instead of "
-                f"{wanted[0]} × {wanted[1]}. Look at the master in a viewer."
+                f"{fit[0]} × {fit[1]}. Look at the master in a viewer."
             )
         return ""
+    wanted = encoding_of(agency, item.probe, rendition)
+    if wanted.codec:
+        found = bench.containers.finish(bench.containers.start(master.path, item.probe.size_bytes))
+        wanted = replace(wanted, lag_s=found.lag_s)
     return encode(
         master.path,
         target,
-        encoding_of(agency, item.probe, rendition),
+        wanted,
         duration_s=item.probe.duration_s,
         stall_s=bench.stall_s,
         on_share=on_share,

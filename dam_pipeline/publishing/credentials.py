@@ -30,7 +30,7 @@ def password(destination: Destination) -> str | None:
     from keyring.errors import KeyringError
 
     if found := os.environ.get(variable(destination)):
-        return found
+        return found.strip("\r\n")  # as secrets that are mounted as files end
     try:
         return keyring.get_password(SERVICE, account(destination))
     except KeyringError:  # none on this machine, or locked

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from os import SEEK_END
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, NoReturn, Protocol
+from unicodedata import category
 
 from dam_pipeline.errors import DeliveryFailed, PackageInvalid
 from dam_pipeline.publishing import Destination, Progress, Receipt
@@ -214,8 +215,8 @@ def local_size(source: Path) -> int:
 
 def checked_name(name: str) -> str:
     """A name that stays below its folder and in its line; raises PackageInvalid for others."""
-    parts = name.split("/")
-    if not all(part not in ("", ".", "..") and part.isprintable() for part in parts):
+    is_odd = any(category(sign) in ("Cc", "Cs") for sign in name)  # control signs, no characters
+    if is_odd or any(part in ("", ".", "..") for part in name.split("/")):
         raise PackageInvalid(f"{name!r} cannot be the name of a file over there. Package again.")
     return name
 

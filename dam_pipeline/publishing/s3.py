@@ -262,7 +262,10 @@ def _told(remote: str) -> Iterator[Any]:
     except vendor.ClientError as error:
         code = _code(error)
         if code in CAME_MEANWHILE:
-            raise DeliveryFailed(f"{remote} came to be there meanwhile. Publish again.") from error
+            raise DeliveryFailed(
+                f"{remote} is there already and stays as it is: it came meanwhile, or this login may "
+                "not look. Publish again to have it compared."
+            ) from error
         raise DeliveryFailed(
             f"{remote}: the store refuses it ({code}: {error.response['Error'].get('Message', '')}). "
             f"Check the bucket's name and rights, and the login: {LOGIN}.",

@@ -16,6 +16,7 @@ from dam_pipeline.sidecars.fields import (
     Value,
     Values,
     is_generated,
+    same,
     tidy,
 )
 from dam_pipeline.stages.work import Toolbox
@@ -60,6 +61,10 @@ class Said:
         self._set_source_type(ours, theirs)
         before = ours.get(KEYWORDS, ())
         ours[KEYWORDS] = tuple(self._keywords(before, (base or {}).get(KEYWORDS, ())))
+        for name, other in (("country", "country_code"), ("country_code", "country")):
+            # Here one always comes with the other; a sidecar may have one of them alone.
+            if other not in theirs and same(name, ours.get(name), theirs.get(name, "")):
+                ours.pop(other, None)
         return ours
 
     def paths(self, words: Iterable[str]) -> dict[str, tuple[str, ...]]:
@@ -104,19 +109,24 @@ class Said:
         removed = {one.casefold() for one in self.word.removed.get(KEYWORDS, ())}
         kept = [one for one in before if one.casefold() not in removed and not self._untagged(one)]
         start = kept if typed is None else [tidy(KEYWORDS, one) for one in typed]
-        words = [*start, *self.word.added.get(KEYWORDS, ()), *self._labels(base)]
+        words = [*start, *self.word.added.get(KEYWORDS, ())]
+        words += self._labels(words, base)
         found: dict[str, str] = {}
         for word in filter(None, words):
             found.setdefault(word.casefold(), word)
         return _in_order(found, base, [one.casefold() for one in typed or ()])
 
-    def _labels(self, base: Value) -> list[str]:
-        """Tags of people by their labels; of a term the name that the sidecar has for it."""
-        there = {self.tag_of(word): word for word in base}
-        return [
-            there.get(name) or tidy(KEYWORDS, self.vocabulary.label(tag))
+    def _labels(self, words: Iterable[str], base: Value) -> list[str]:
+        """Tags of people: by the names that the sidecar has for a term, else labels of those not said yet."""
+        said = {self.tag_of(word) for word in words}
+        there = [word for word in base if self.tag_of(word) in self.tagged.added]
+        named = said | {self.tag_of(word) for word in there}
+        labels = [
+            tidy(KEYWORDS, self.vocabulary.label(tag))
             for name, tag in self.tagged.added.items()
+            if name not in named or (name not in said and tag not in self.vocabulary.terms)
         ]
+        return [*labels, *there]
 
     def tag_of(self, word: str) -> str:
         """A keyword as tags are compared: all names of a term are one."""
@@ -175,8 +185,13 @@ def _of_file(in_file: Mapping[str, Json], probe: Probe) -> dict[str, Value]:
 
 
 def _in_order(words: Mapping[str, str], base: Value, ranked: Sequence[str]) -> list[str]:
-    """Words as they stood when last brought together, new ones after them, unless a person's rank changed."""
+    """Words as a person ranked them; the others as they stood when last brought together, then new ones."""
+    order: list[str] = []
     stood = [key for word in base if (key := word.casefold()) in words]
-    if [key for key in stood if key in ranked] != [key for key in ranked if key in stood]:
-        return list(words.values())
-    return [words[key] for key in dict.fromkeys((*stood, *words))]
+    for key in ranked:
+        if key in stood:
+            at = stood.index(key)
+            order += [one for one in stood[:at] if one not in ranked]
+            stood = stood[at:] if key == stood[at] else stood
+        order.append(key)
+    return [words[key] for key in dict.fromkeys((*order, *stood, *words))]

@@ -94,20 +94,27 @@ def _keywords(said: Said, one: Merge) -> Json:
             "remove": [word for word in removed if word.casefold() in here],
         }
         return {key: words for key, words in parts.items() if words}
-    spelled = {word.casefold(): word for word in added}
     gone = {word.casefold() for word in removed}
-    kept = [word for word in said.record.keywords if word.casefold() not in gone]
-    new = [word for word in added if word.casefold() not in here]
-    return [*(spelled.get(word.casefold(), word) for word in kept), *new]
+    kept = (here - gone) | {word.casefold() for word in added}
+    return [word for word in one.merged or () if word.casefold() in kept]
 
 
 def _change_tags(settings: Settings, said: Said, one: Merge, is_beside: bool) -> None:
-    """Tags follow the keywords; those of a sidecar beside the original are read by the probe."""
+    """Tags follow the keywords.
+
+    Those of a sidecar beside the original are read by the probe, unless a person took them away before.
+    """
     added, removed = _differences(one)
     in_file = {said.tag_of(word) for word in said.file.get(KEYWORDS, ())}
     known = set(said.tagged.added) | (set() if is_beside else in_file)
-    gone = [word for word in removed if said.tag_of(word) in known]
-    new = [] if is_beside else [word for word in added if said.tag_of(word) not in known]
+    left = {said.tag_of(word) for word in one.merged or ()}  # by another name of the term
+    gone = [word for word in removed if said.tag_of(word) in known - left]
+    new = [
+        word
+        for word in added
+        if (said.tag_of(word) in said.tagged.removed)
+        or not (is_beside or said.tag_of(word) in known)
+    ]
     if gone := [word for word in gone if _can_be_tag(word)]:
         tagging.remove_tags(settings, said.asset_id, gone, said.vocabulary)
     if new := [word for word in new if _can_be_tag(word)]:

@@ -68,15 +68,11 @@ def shown(cell: Cell) -> str:
 
 def list_of(cell: Cell) -> list[str]:
     """The parts of a cell, between commas, semicolons or lines; one in quotes may hold them itself."""
-    text, parts, at = text_of(cell), [], 0
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if found is None:  # never: the second way fits anything
-            break
-        quoted, plain = found.groups()
-        parts.append(plain.strip() if quoted is None else quoted.replace('""', '"').strip())
-        at = max(found.end(), at + 1)
-    return [one for one in parts if one]
+    parts = (
+        plain if quoted is None else quoted.replace('""', '"')
+        for quoted, plain in (found.groups() for found in _TOKEN.finditer(text_of(cell)))
+    )
+    return [part for one in parts if (part := one.strip())]
 
 
 def listed(parts: Iterable[str]) -> str:

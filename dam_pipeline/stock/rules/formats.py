@@ -16,10 +16,11 @@ KIND_WORDS = {
     MediaKind.AUDIO: "sound",
 }
 
-IN_QUICKTIME = frozenset(("av1", "dnxhd", "h264", "hevc", "mjpeg", "mpeg2video", "mpeg4", "prores"))
-"""Codecs, by ffprobe's names, that MOV and MP4 hold unchanged."""
-
-QUICKTIME = ("mov", "mp4", "m4v")
+CONTAINERS = {
+    "mov": ("h264", "hevc", "mjpeg", "mpeg2video", "mpeg4", "prores", "dnxhd"),
+    "mp4": ("h264", "hevc", "mpeg4", "av1"),
+}
+"""Codecs, by ffprobe's names, that are put into these unchanged (as ffmpeg 5.1 does and players know)."""
 
 
 def encoded(
@@ -122,7 +123,7 @@ def _fitting(case: Case) -> list[str]:
     if _is_photo(case):
         fitting = [one for one in taken if FORMS.get(one, one) == (coded or FORMS.get(own, own))]
     else:
-        fitting = [one for one in QUICKTIME if one in taken and coded in IN_QUICKTIME]
+        fitting = [one for one, held in CONTAINERS.items() if one in taken and coded in held]
         fitting = [*([own] if own in taken else []), *fitting]
     return sorted(fitting, key=lambda one: one != own)
 
