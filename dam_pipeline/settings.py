@@ -244,6 +244,11 @@ class Settings(BaseSettings):
         description="Largest delivered file that is read back to compare its hash, where the server "
         "cannot hash it; of larger ones the size and the end are compared.",
     )
+    publish_in_place: tuple[str, ...] = Field(
+        (),
+        description="Hosts that cannot rename, or take a file in as soon as it has come: files are "
+        "sent under their own name at once.",
+    )
     ssh_identity: Path | None = Field(
         None, description="Private key for SFTP; empty: those of the agent and of ~/.ssh."
     )

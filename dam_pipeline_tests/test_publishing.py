@@ -307,6 +307,7 @@ class TestKills:
 
     SEED = 7
 
+    @pytest.mark.slow
     def test_a_publish_that_is_killed_ten_times_ends_with_every_file_once(
         self, settings: Settings, there: Destination, tmp_path: Path
     ) -> None:

@@ -224,6 +224,50 @@ def test_of_a_file_too_large_to_be_read_back_size_and_end_are_compared(
         server_target.open().deliver(path, "other.mov", sha256, int)
 
 
+@pytest.fixture
+def in_place(server_target, monkeypatch) -> FolderTarget:
+    """A server of which it is said that it cannot rename."""
+    monkeypatch.setenv("DAM_PUBLISH_IN_PLACE", '["127.0.0.1"]')
+    return server_target
+
+
+def test_where_nothing_can_be_renamed_a_file_goes_under_its_own_name(in_place, source):
+    path, sha256, content = source
+    seen: set[str] = set()
+    receipt = in_place.open().deliver(
+        path, "clip.mov", sha256, lambda _: seen.update(in_place.names())
+    )
+    assert seen == {"clip.mov"}
+    assert receipt.verified == "sha256"
+    assert in_place.content("clip.mov") == content
+
+
+def test_a_file_under_its_own_name_is_gone_on_with_and_another_is_not(in_place, source):
+    path, sha256, content = source
+    in_place.place("clip.mov", content[:2_000_000])
+    assert in_place.open().deliver(path, "clip.mov", sha256, int).sent_bytes == SIZE - 2_000_000
+    assert in_place.content("clip.mov") == content
+    in_place.place("other.mov", bytes(1000))
+    with pytest.raises(DeliveryFailed, match="other content") as failure:
+        in_place.open().deliver(path, "other.mov", sha256, int)
+    assert failure.value.is_lasting
+    assert in_place.content("other.mov") == bytes(1000)
+
+
+def test_a_file_that_the_agency_took_in_at_once_counts_as_delivered(in_place, source):
+    path, sha256, _ = source
+    sent = 0
+
+    def take_in(count: int) -> None:
+        nonlocal sent
+        sent += count
+        if sent == SIZE:
+            (in_place.path / "clip.mov").rename(in_place.path.parent / in_place.path.name[::-1])
+
+    receipt = in_place.open().deliver(path, "clip.mov", sha256, take_in)
+    assert (receipt.sent_bytes, receipt.verified) == (SIZE, "")
+
+
 def test_a_folder_that_may_not_be_written_to_is_said_at_once(server_target, source):
     path, sha256, _ = source
     server_target.path.chmod(0o555)

@@ -1,7 +1,6 @@
 """How deliveries are shown to people and scripts."""
 
 from collections.abc import Iterable
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from dam_pipeline.cli.output import table
@@ -28,17 +27,11 @@ def entry(delivery: "Delivery") -> dict[str, Json]:
 
 
 def package_table(deliveries: Iterable["Delivery"]) -> None:
-    """A table of the files of a package."""
+    """A table of the files of a package, by their names over there."""
     table(
-        ("file", "size", "state", "over there", "why"),
+        ("over there", "size", "state", "why"),
         [
-            (
-                PurePath(one.file).name,
-                told_size(one.size_bytes),
-                told(one.state.value),
-                one.remote,
-                one.reason,
-            )
+            (one.remote, told_size(one.size_bytes), told(one.state.value), one.reason)
             for one in deliveries
         ],
     )
@@ -47,16 +40,9 @@ def package_table(deliveries: Iterable["Delivery"]) -> None:
 def deliveries_table(deliveries: Iterable["Delivery"]) -> None:
     """A table of words of the ledger."""
     table(
-        ("file", "agency", "state", "since", "over there", "why"),
+        ("over there", "agency", "state", "since", "why"),
         [
-            (
-                PurePath(one.file).name,
-                one.agency,
-                told(one.state.value),
-                one.when[:16].replace("T", " "),
-                one.remote or one.destination,
-                one.reason,
-            )
+            (one.remote, one.agency, told(one.state.value), one.when[:10], one.reason)
             for one in deliveries
         ],
     )

@@ -128,8 +128,7 @@ def _print(listing: "Listing", document: Mapping[str, Json]) -> None:
         _line(f"  verified {one['checked_at'][:10]} {one['verdict']}{why}  {place(one['uri'])}")
     for one in document["deliveries"]:
         why = f": {one['reason']}" if one["reason"] else ""
-        where = one["remote"] or one["destination"]
-        _line(f"  {one['agency']} {one['when'][:10]} {told(one['state'])}{why}  {where}")
+        _line(f"  {one['agency']} {one['when'][:10]} {told(one['state'])}{why}  {one['remote']}")
     _line("")
     made_by = document["provenance"]
     table(

@@ -60,7 +60,8 @@ def open_transport(
     except BaseException:
         connection.close()
         raise
-    return FileTransport(destination, server, warning(destination))
+    in_place = destination.host in settings.publish_in_place
+    return FileTransport(destination, server, warning(destination), in_place)
 
 
 class _Encrypted(ftplib.FTP_TLS):

@@ -62,17 +62,18 @@ class Place(Protocol):
 
 @dataclass(frozen=True)
 class FileTransport:
-    """A `Transport` to a place."""
+    """A `Transport` to a place; `in_place` where files go there under their own name at once."""
 
     destination: Destination
     place: Place
     warning: str = ""
+    in_place: bool = False
 
     def deliver(self, source: Path, name: str, sha256: str, progress: Progress) -> Receipt:
         """Bring a file to a name below the destination's folder; see `Transport`."""
         remote = self.destination.remote(checked_name(name))
         with self.place.told(remote):
-            return _Delivery(self, source, name, sha256, progress).run(remote)
+            return _Delivery(self, source, name, sha256, progress, remote).run()
 
     def close(self) -> None:
         """End the connection."""
@@ -86,23 +87,30 @@ class _Delivery:
     name: str
     sha256: str
     progress: Progress
+    remote: str
     sent_bytes: int = 0
+    size: int = field(init=False)
+    path: str = field(init=False)
+    part: str = field(init=False)
     place: Place = field(init=False)
 
     def __post_init__(self) -> None:
         self.place = self.transport.place
+        self.size = local_size(self.source)
+        self.path = path_there(self.transport.destination, self.name)
+        in_place = self.transport.in_place
+        self.part = self.path if in_place else part_path(self.path, self.sha256)
 
-    def run(self, remote: str) -> Receipt:
-        size = local_size(self.source)
-        path = path_there(self.transport.destination, self.name)
-        if (there := self.place.size(path)) is not None:
-            return Receipt(remote, size, 0, self._twin(path, remote, size, there))
-        part = part_path(path, self.sha256)
+    def run(self) -> Receipt:
+        there = self.place.size(self.path)
+        if there is not None and not (self.transport.in_place and there < self.size):
+            return Receipt(self.remote, self.size, 0, self._twin(there))
         self._make_folders()
-        self._send(part, size)
-        verified = self._check(part, remote, size)
-        self.place.rename(part, path)
-        return Receipt(remote, size, self.sent_bytes, verified)
+        self._send()
+        verified = self._check()
+        if self.part != self.path:
+            self.place.rename(self.part, self.path)
+        return Receipt(self.remote, self.size, self.sent_bytes, verified)
 
     def _make_folders(self) -> None:
         destination = self.transport.destination
@@ -111,29 +119,35 @@ class _Delivery:
             if path := path_there(destination, folder):
                 self.place.make_folder(path)
 
-    def _send(self, part: str, size: int) -> None:
+    def _send(self) -> None:
         """Bring the part to its full size; raises PackageInvalid when the file is not its hash."""
-        offset = self._resume_at(part, size)
+        offset = self._resume_at()
         digest = hashlib.sha256()
         pieces = self._pieces(offset, digest)
-        if offset == size > 0:
+        if offset == self.size > 0:
             for _ in pieces:
                 pass
         else:
-            self.place.append(part, offset, pieces)
+            self.place.append(self.part, offset, pieces)
         if digest.hexdigest() != self.sha256:
-            self.place.remove(part)
+            self.place.remove(self.part)
             raise PackageInvalid(
                 f"{self.source} is not what the manifest says (SHA-256 {digest.hexdigest()}, not "
                 f"{self.sha256}): it changed after it was packaged. Package again."
             )
 
-    def _resume_at(self, part: str, size: int) -> int:
-        there = self.place.size(part)
-        if not there or there > size:
+    def _resume_at(self) -> int:
+        there = self.place.size(self.part)
+        if not there or there > self.size:
             return 0
-        tail = self.place.read(part, max(0, there - TAIL_BYTES))
-        return there if tail is None or _is_end(tail, self.source, there) else 0
+        tail = self.place.read(self.part, max(0, there - TAIL_BYTES))
+        if tail is None:  # under its own name it may be another file: not mixed with this one
+            return 0 if self.transport.in_place else there
+        if _is_end(tail, self.source, there):
+            return there
+        if self.transport.in_place:
+            raise self._other(there)
+        return 0
 
     def _pieces(self, offset: int, digest: "hashlib._Hash") -> Iterator[bytes]:
         """What is yet to be sent; the digest is fed with the whole file."""
@@ -148,47 +162,50 @@ class _Delivery:
                 self.sent_bytes += len(piece)
                 self.progress(len(piece))
 
-    def _twin(self, path: str, remote: str, size: int, there: int) -> Verified:
-        verified = self._compare(path, size)
+    def _twin(self, there: int) -> Verified:
+        verified = self._compare(self.path)
         if verified is None:
-            raise DeliveryFailed(
-                f"{remote} is there already with other content ({there} bytes, not these {size}) "
-                "and stays as it is. Delete or rename it there, or deliver to another folder.",
-                is_lasting=True,
-            )
+            raise self._other(there)
         return verified
 
-    def _check(self, part: str, remote: str, size: int) -> Verified:
-        verified = self._compare(part, size)
-        if verified is None:
-            self._refuse(part, remote, size)
-        return verified
-
-    def _refuse(self, part: str, remote: str, size: int) -> NoReturn:
-        there = self.place.size(part)
-        if there is not None and there < size:
-            raise DeliveryFailed(
-                f"{remote}: only {there} of {size} bytes arrived, and the server does not say why (a "
-                "full disk?). Another try goes on from there."
-            )
-        self.place.remove(part)
-        raise DeliveryFailed(
-            f"{remote}: what arrived is not what was sent, so it was deleted. Another try sends it anew."
+    def _other(self, there: int) -> DeliveryFailed:
+        return DeliveryFailed(
+            f"{self.remote} is there already with other content ({there} bytes, not these "
+            f"{self.size}) and stays as it is. Delete or rename it there, or deliver to another folder.",
+            is_lasting=True,
         )
 
-    def _compare(self, path: str, size: int) -> Verified | None:
+    def _check(self) -> Verified:
+        verified = self._compare(self.part)
+        if verified is not None:
+            return verified
+        there = self.place.size(self.part)
+        if there is None and self.transport.in_place:
+            return ""  # the agency has taken it in already
+        if there is not None and there < self.size:
+            raise DeliveryFailed(
+                f"{self.remote}: only {there} of {self.size} bytes arrived, and the server does not say "
+                "why (a full disk?). Another try goes on from there."
+            )
+        self.place.remove(self.part)
+        raise DeliveryFailed(
+            f"{self.remote}: what arrived is not what was sent, so it was deleted. Another try sends it "
+            "anew."
+        )
+
+    def _compare(self, path: str) -> Verified | None:
         """By what a file there is the same as this one; None when it is not."""
         there = self.place.size(path)
-        if there != size:
+        if there != self.size:
             return "" if there is None and not self.place.tells_sizes else None
         found = self.place.sha256(path)
-        if found is None and size <= self.place.reads_back:
+        if found is None and there <= self.place.reads_back:
             pieces = self.place.read(path, 0)
             found = None if pieces is None else _hash(pieces)
         if found is not None:
             return "sha256" if found == self.sha256 else None
-        tail = self.place.read(path, max(0, size - TAIL_BYTES))
-        return "size" if tail is None or _is_end(tail, self.source, size) else None
+        tail = self.place.read(path, max(0, there - TAIL_BYTES))
+        return "size" if tail is None or _is_end(tail, self.source, there) else None
 
 
 def path_there(destination: Destination, name: str) -> str:
@@ -237,7 +254,7 @@ def _hash(pieces: Iterable[bytes]) -> str:
 
 def _is_end(tail: Iterable[bytes], source: Path, end: int) -> bool:
     """Whether bytes are those of a local file that end at an offset."""
-    found = b"".join(tail)
+    start = max(0, end - TAIL_BYTES)
     with source.open("rb") as file:
-        file.seek(end - len(found))
-        return file.read(len(found)) == found
+        file.seek(start)
+        return b"".join(tail) == file.read(end - start)

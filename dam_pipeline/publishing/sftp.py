@@ -45,7 +45,8 @@ def open_transport(
     except BaseException:
         client.close()
         raise
-    return FileTransport(destination, _Server(client, sftp, settings))
+    in_place = destination.host in settings.publish_in_place
+    return FileTransport(destination, _Server(client, sftp, settings), in_place=in_place)
 
 
 def _connect(

@@ -56,8 +56,8 @@ def _record_changes(
             changes["place"] = _place(merges)
         elif one.field == "source_type":
             changes["is_generated"] = is_generated(one.merged)
-        elif one.field == KEYWORDS and (words := _keywords(said, one)):
-            changes[KEYWORDS] = words
+        elif one.field == KEYWORDS:
+            changes |= _keywords(said, one)
     return changes
 
 
@@ -84,7 +84,7 @@ def _place(merges: Sequence[Merge]) -> dict[str, Json]:
     return dict(parts)
 
 
-def _keywords(said: Said, one: Merge) -> Json:
+def _keywords(said: Said, one: Merge) -> dict[str, Json]:
     """The person's own list anew, in its order; or what is added to the file's and taken from it."""
     added, removed = _differences(one)
     here = {word.casefold() for word in said.record.keywords}
@@ -93,10 +93,11 @@ def _keywords(said: Said, one: Merge) -> Json:
             "add": [word for word in added if word not in said.record.keywords],
             "remove": [word for word in removed if word.casefold() in here],
         }
-        return {key: words for key, words in parts.items() if words}
-    gone = {word.casefold() for word in removed}
-    kept = (here - gone) | {word.casefold() for word in added}
-    return [word for word in one.merged or () if word.casefold() in kept]
+        parts = {key: words for key, words in parts.items() if words}
+        return {KEYWORDS: parts} if parts else {}
+    kept = (here - {word.casefold() for word in removed}) | {word.casefold() for word in added}
+    words = [word for word in one.merged or () if word.casefold() in kept]
+    return {} if words == list(said.record.keywords) else {KEYWORDS: words}
 
 
 def _change_tags(settings: Settings, said: Said, one: Merge, is_beside: bool) -> None:
