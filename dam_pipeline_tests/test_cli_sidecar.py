@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import shutil
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from dam_pipeline.media.exif_writer import ExifWriter
 from dam_pipeline.records import Provenance, State, StoredOutcome
 from dam_pipeline.settings import load_settings
 from dam_pipeline.sidecars.packet import changed_packet, read_packet
+from dam_pipeline.sidecars.syncing import Options, synchronise
 from dam_pipeline.stages.engine import run_stages
 from dam_pipeline.stages.recording import stage_row
 from dam_pipeline.stages.work import Toolbox
@@ -27,6 +29,8 @@ from dam_pipeline.stock import shortlist
 from dam_pipeline.stock.items import load_items
 from dam_pipeline.stock.people import edit_record
 from dam_pipeline.stock.record import Item
+from dam_pipeline.tagging.people import add_tags, remove_tags
+from dam_pipeline.tagging.vocabulary import open_vocabulary, plain
 from dam_pipeline_tests.places import as_ordinary_user
 from dam_pipeline_tests.processed import dam, dam_json
 from dam_pipeline_tests.sidecar_styles import DARKTABLE, LIGHTROOM
@@ -572,6 +576,46 @@ def test_while_another_program_keeps_writing_nothing_of_it_is_lost(
         program.join()
     assert lost == []
     assert "crs:ToneCurvePV2012" in sidecar.read_text()
+
+
+POOL = ("falcon", "Falke", "owl", "Eule", "lake", "quay", "Quay", "rope", "boats", "Boats", "é")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("where", PLACES)
+def test_whatever_both_sides_do_no_word_is_lost_and_a_second_merge_finds_nothing(
+    photos: Photos, photo: Path, tmp_path: Path, where: str, seed: int
+) -> None:
+    chance, settings = random.Random(seed), load_settings()
+    options = Options(None if where == "beside" else tmp_path / "out", writes=True, takes=True)
+    asset_id, vocabulary = photos.item(photo).media.asset_id, open_vocabulary(settings)
+    add_tags(settings, asset_id, ["falcon"], vocabulary)
+    with Toolbox.open(settings) as tools:
+        media = tools.catalogue.find(str(photo))
+        (first,) = synchronise(tools, [media], options)
+        assert first.sidecar
+        for _ in range(12):
+            some = chance.sample(POOL, chance.randint(1, 3))
+            before = list(read_packet(first.sidecar.read_bytes()).get("keywords", ()))
+            new = [one for one in chance.sample(POOL, 2) if plain(one) not in map(plain, before)]
+            kept = [one for one in before if chance.random() > 0.2]
+            other_program(first.sidecar, keywords=(*kept, *new, "stays"))
+            chance.choice(
+                (
+                    lambda some=some: edit_record(settings, [asset_id], {"keywords": some}),
+                    lambda some=some: edit_record(
+                        settings, [asset_id], {"keywords": {"add": some}}
+                    ),
+                    lambda: edit_record(settings, [asset_id], {"keywords": None}),
+                    lambda some=some: add_tags(settings, asset_id, some, vocabulary),
+                    lambda some=some: remove_tags(settings, asset_id, some[:1], vocabulary),
+                )
+            )()
+            list(synchronise(tools, [media], options))
+            there = read_packet(first.sidecar.read_bytes())["keywords"]
+            assert {plain(one) for one in new} <= {plain(one) for one in there}
+            (again,) = synchronise(tools, [media], options)
+            assert (again.fields, again.error) == ((), "")
 
 
 def test_filters_choose_media(photos: Photos, photo: Path) -> None:

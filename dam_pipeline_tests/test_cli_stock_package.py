@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from dam_pipeline.stock import shortlist
 from dam_pipeline.stock.people import Edit, edit_records
 from dam_pipeline_tests.clips import place
 from dam_pipeline_tests.drawings import add
-from dam_pipeline_tests.processed import dam, dam_json
+from dam_pipeline_tests.processed import DAM, dam, dam_json
 from dam_pipeline_tests.s3_server import Bucket
 from dam_pipeline_tests.stock_desk import digest, said, state_of
 
@@ -30,8 +29,8 @@ STAGES = ("checksum", "probe", "poster")
 GENERIC = ("stock", "package", "--agency", "generic")
 
 
-def put_on_shortlist(settings: Settings, media: list[Media], described: int) -> None:
-    """The media on the shortlist, the first of them with all that an agency asks for."""
+def put_on_shortlist(settings: Settings, media: list[Media]) -> None:
+    """The media on the shortlist, with all that an agency asks for."""
     edits = [
         Edit(
             [one.asset_id],
@@ -42,7 +41,7 @@ def put_on_shortlist(settings: Settings, media: list[Media], described: int) -> 
                 "usage": "commercial",
             },
         )
-        for number, one in enumerate(media[:described])
+        for number, one in enumerate(media)
     ]
     edit_records(settings, edits)
     shortlist.add(settings, [one.asset_id for one in media])
@@ -50,15 +49,16 @@ def put_on_shortlist(settings: Settings, media: list[Media], described: int) -> 
 
 @pytest.fixture
 def originals(tmp_path: Path, dam_home: Path) -> Path:
-    """Three photographs on the shortlist; nobody has said anything of the last."""
+    """Three photographs on the shortlist, the last of which has gone since."""
     folder = tmp_path / "originals"
     folder.mkdir()
-    for seed, name in enumerate(("cliff", "harbour", "unsaid")):
+    for seed, name in enumerate(("cliff", "harbour", "wreck")):
         Image.fromarray(place(seed, 320, 180)).save(folder / f"{name}.jpg")
     settings = load_settings()
     with Toolbox.open(settings) as tools:
         found = sorted(add(tools, folder, STAGES), key=lambda one: one.first_name)
-    put_on_shortlist(settings, found, 2)
+    put_on_shortlist(settings, found)
+    (folder / "wreck.jpg").unlink()
     return folder
 
 
@@ -114,7 +114,7 @@ def test_a_dry_run_says_what_would_be_made_and_changes_nothing(originals, dam_ho
 
 
 def test_where_nothing_can_be_packaged_no_folder_is_made(originals, tmp_path):
-    code, found = packaged(str(originals / "unsaid.jpg"), "--out", str(tmp_path / "none"))
+    code, found = packaged(str(originals / "wreck.jpg"), "--out", str(tmp_path / "none"))
     assert code == 3
     assert found["items"] == []
     assert found["folder"] is found["csv"] is found["manifest"] is found["checklist"] is None
@@ -143,9 +143,9 @@ def test_after_a_kill_the_same_command_goes_on(tmp_path, dam_home):
         Image.fromarray(place(seed, 96, 64)).save(originals / f"photo-{seed:02}.jpg")
     settings = load_settings()
     with Toolbox.open(settings) as tools:
-        put_on_shortlist(settings, add(tools, originals, STAGES), 60)
+        put_on_shortlist(settings, add(tools, originals, STAGES))
     before, folder = state_of(originals), tmp_path / "package"
-    command = [sys.executable, "-m", "dam_pipeline.cli.main", *GENERIC, "--out", str(folder)]
+    command = [DAM, *GENERIC, "--out", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         while _lines(folder / NOTE_FILE) < 12:
             assert process.poll() is None, "it ended before it could be killed"
@@ -183,7 +183,7 @@ def test_masters_in_a_bucket_are_brought_and_their_copies_go_again(bucket: Bucke
     bucket.put("shoot/cliff.jpg", source / "cliff.jpg")
     settings = load_settings()
     with Toolbox.open(settings) as tools:
-        put_on_shortlist(settings, add(tools, f"{bucket.uri}/shoot", STAGES), 1)
+        put_on_shortlist(settings, add(tools, f"{bucket.uri}/shoot", STAGES))
     code, found = packaged()
     assert code == 0
     (item,) = found["items"]

@@ -311,7 +311,7 @@ class TestKills:
     def test_a_publish_that_is_killed_ten_times_ends_with_every_file_once(
         self, settings: Settings, there: Destination, tmp_path: Path
     ) -> None:
-        clips = several(8, 1_500_000, seed=50)
+        clips = several(16, 1_500_000, seed=50)
         package = pack(tmp_path / "package", clips)
         kill_again_and_again(settings, package, there, self.SEED, limit="500kB/s")
         found = publish(settings, package, there, QUICK)

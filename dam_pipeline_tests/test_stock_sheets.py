@@ -23,11 +23,11 @@ from dam_pipeline.stock.deliveries import Deliveries, Delivery, DeliveryState
 from dam_pipeline.stock.fields import checked
 from dam_pipeline.stock.people import Word, edit_record, laid_over, records_of_people
 from dam_pipeline.stock.record import Item, Place, Release, StockRecord, Suggestion
-from dam_pipeline.stock.sheet_cells import list_of, listed
-from dam_pipeline.stock.sheet_columns import VERSION
-from dam_pipeline.stock.sheet_files import read_sheet, write_sheet
-from dam_pipeline.stock.sheet_rows import RowChange, RowReader
-from dam_pipeline.stock.sheets import sheet_rows
+from dam_pipeline.stock.sheets.cells import list_of, listed
+from dam_pipeline.stock.sheets.columns import VERSION
+from dam_pipeline.stock.sheets.exchange import sheet_rows
+from dam_pipeline.stock.sheets.files import read_sheet, write_sheet
+from dam_pipeline.stock.sheets.rows import RowChange, RowReader
 from dam_pipeline_tests.handmade import Clip, Handmade
 from dam_pipeline_tests.processed import dam, dam_json
 from dam_pipeline_tests.stock_items import clip

@@ -51,8 +51,8 @@ def run(
         raise ConfigurationError("Say where: --out records.xlsx, or --out records.csv.")
     from dam_pipeline.stages.work import Toolbox
     from dam_pipeline.stock.items import load_items
-    from dam_pipeline.stock.sheet_files import check_suffix, write_sheet
-    from dam_pipeline.stock.sheets import rejections, sheet_rows
+    from dam_pipeline.stock.sheets.exchange import rejections, sheet_rows
+    from dam_pipeline.stock.sheets.files import check_suffix, write_sheet
 
     check_suffix(out)
     if out.exists() and not overwrite:

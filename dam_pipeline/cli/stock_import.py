@@ -12,8 +12,8 @@ from dam_pipeline.records import Json
 from dam_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
-    from dam_pipeline.stock.sheet_rows import CellChange, RowChange
-    from dam_pipeline.stock.sheets import SheetChange
+    from dam_pipeline.stock.sheets.exchange import SheetChange
+    from dam_pipeline.stock.sheets.rows import CellChange, RowChange
 
 SHOWN = 70  # characters of a cell
 
@@ -60,7 +60,7 @@ def run(
     Examples: dam stock import records.xlsx --dry-run · dam stock import records.csv --conflicts sheet
     """
     from dam_pipeline.stages.work import Toolbox
-    from dam_pipeline.stock.sheets import apply_sheet, compare_sheet
+    from dam_pipeline.stock.sheets.exchange import apply_sheet, compare_sheet
 
     settings = load_settings()
     with Toolbox.open(settings) as tools:

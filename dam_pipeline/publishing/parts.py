@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from os import SEEK_END
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NoReturn, Protocol
+from typing import Any, Literal, Protocol
 from unicodedata import category
 
 from dam_pipeline.errors import DeliveryFailed, PackageInvalid

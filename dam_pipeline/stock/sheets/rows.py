@@ -14,8 +14,8 @@ from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.records import Json, Media
 from dam_pipeline.stock.fields import checked
 from dam_pipeline.stock.record import Item, StockRecord
-from dam_pipeline.stock.sheet_cells import Cell, shown
-from dam_pipeline.stock.sheet_columns import (
+from dam_pipeline.stock.sheets.cells import Cell, shown
+from dam_pipeline.stock.sheets.columns import (
     VERSION,
     Column,
     as_kept,

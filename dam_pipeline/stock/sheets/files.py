@@ -16,7 +16,7 @@ from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 from dam_pipeline.errors import ConfigurationError
-from dam_pipeline.stock.sheet_cells import Cell
+from dam_pipeline.stock.sheets.cells import Cell
 from dam_pipeline.stores.derived import replaced
 
 SUFFIXES = (".csv", ".xlsx")

@@ -2,7 +2,7 @@
 
 Each row has in `_version` what every cell was when the sheet was made. So an import knows which cells
 a person changed since, and whether somebody else changed the same field of the record meanwhile.
-How cells are read is in `sheet_cells`, how files are in `sheet_files`.
+How cells are read is in `cells`, how files are in `files`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ from dam_pipeline.stock.deliveries import Deliveries, DeliveryState
 from dam_pipeline.stock.items import load_items
 from dam_pipeline.stock.people import Edit, edit_records
 from dam_pipeline.stock.record import Item
-from dam_pipeline.stock.sheet_cells import Cell, shown, text_of
-from dam_pipeline.stock.sheet_columns import (
+from dam_pipeline.stock.sheets.cells import Cell, shown, text_of
+from dam_pipeline.stock.sheets.columns import (
     KEY,
     SUGGESTED,
     VERSION,
@@ -26,8 +26,8 @@ from dam_pipeline.stock.sheet_columns import (
     columns_for,
     reading_cells,
 )
-from dam_pipeline.stock.sheet_files import Row, read_sheet
-from dam_pipeline.stock.sheet_rows import Resolution, RowChange, RowReader, version_of
+from dam_pipeline.stock.sheets.files import Row, read_sheet
+from dam_pipeline.stock.sheets.rows import Resolution, RowChange, RowReader, version_of
 
 
 @dataclass(frozen=True, slots=True)

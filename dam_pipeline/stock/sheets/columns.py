@@ -11,7 +11,7 @@ from pathlib import Path
 from dam_pipeline.records import Json
 from dam_pipeline.stock.fields import checked
 from dam_pipeline.stock.record import Item, Place, StockRecord
-from dam_pipeline.stock.sheet_cells import (
+from dam_pipeline.stock.sheets.cells import (
     COUNT,
     DATE,
     FLAG,
