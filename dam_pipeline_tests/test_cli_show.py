@@ -10,7 +10,7 @@ from dam_pipeline_tests.processed import Library, dam, dam_json
 pytestmark = [pytest.mark.slow, pytest.mark.weights]
 
 STATUS = {"media_id", "partition_key", "kind", "locations", "stages"}
-LISTS = {"shots", "keyframes", "faces", "transcript", "tags", "scenes"}
+LISTS = {"shots", "keyframes", "faces", "transcript", "tags", "scenes", "deliveries"}
 
 
 def shown(library: Library, name: str, *options: str) -> dict[str, Any]:

@@ -546,6 +546,23 @@ def test_the_library_remembers_what_both_said_after_a_rebuild(
     assert words(photos, photo) == ("sea",)
 
 
+def test_without_the_memory_of_it_words_are_joined_and_texts_that_differ_are_conflicts(
+    photos: Photos, photo: Path, dam_home: Path
+) -> None:
+    """As after a crash before the journal was written, or without it."""
+    photos.edit(photo, title="Harbour", keywords=["sea", "boats"])
+    sidecar = uri_to_path(dam_json("sidecar", "merge", str(photo), "--beside")[0]["sidecar"])
+    (dam_home / "journal" / "sidecars.jsonl").unlink()
+    assert dam_json("sidecar", "merge", str(photo), "--beside")[0]["fields"] == []
+    (dam_home / "journal" / "sidecars.jsonl").unlink()
+    other_program(sidecar, title="Quay", keywords=("sea", "clouds"))
+    assert dam("sidecar", "merge", str(photo), "--beside").exit_code == 3
+    assert photos.item(photo).record.title == "Harbour"
+    assert words(photos, photo) == ("sea", "boats", "clouds")
+    there = read_packet(sidecar.read_bytes())
+    assert (there["title"], there["keywords"]) == ("Quay", ("sea", "boats", "clouds"))
+
+
 def test_while_another_program_keeps_writing_nothing_of_it_is_lost(
     photos: Photos, photo: Path
 ) -> None:

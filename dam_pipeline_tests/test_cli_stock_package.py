@@ -136,6 +136,14 @@ def test_wrong_use_is_told_with_what_to_do(originals, words, told):
     assert told in result.stderr
 
 
+def test_a_folder_in_a_watched_source_is_refused(originals):
+    assert dam("source", "add", str(originals)).exit_code == 0
+    result = dam(*GENERIC, "--out", str(originals / "package"))
+    assert result.exit_code == 2
+    assert "would be taken in as new originals" in result.stderr
+    assert not (originals / "package").exists()
+
+
 def test_after_a_kill_the_same_command_goes_on(tmp_path, dam_home):
     originals = tmp_path / "originals"
     originals.mkdir()

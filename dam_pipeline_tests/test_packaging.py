@@ -64,6 +64,10 @@ def probed(path: Path) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+def _interrupt(_done: int, _total: int, _note: str) -> None:
+    raise KeyboardInterrupt
+
+
 def rows(path: Path) -> list[dict[str, str]]:
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -185,6 +189,18 @@ class TestMade:
         before = state_of(desk.originals)
         make_package(tools, AGENCY, desk.verdicts(), tmp_path / "package", link=True)
         assert said(tmp_path / "package" / "media" / "cliff_1.jpg", "XMP-dc:Title")
+        assert state_of(desk.originals) == before
+
+    def test_a_link_that_a_killed_run_left_is_not_written_into(self, desk, tools, tmp_path):
+        verdict = desk.verdict("wave.mov", rendition=Rendition("transcode", "mov"))
+        before, folder = state_of(desk.originals), tmp_path / "package"
+        with pytest.raises(KeyboardInterrupt):
+            make_package(tools, AGENCY, [verdict], folder, _interrupt)
+        left = folder / "media" / f".{verdict.item.media.media_id}.mov"
+        left.unlink(missing_ok=True)
+        os.link(desk.originals / "wave.mov", left)
+        manifest = make_package(tools, AGENCY, [verdict], folder)
+        assert manifest.items[0].rendition["how"] == "transcode"
         assert state_of(desk.originals) == before
 
     def test_the_manifest_tells_what_made_the_words(self, desk, tools, tmp_path):

@@ -62,7 +62,7 @@ def diff(
 ) -> int:
     """Show where sidecars and the library differ, and what `dam sidecar merge` would do. Changes nothing.
 
-    Example: dam sidecar diff IMG_1-3f2a9c --beside
+    Example: dam sidecar diff img_1-3f2a9c --beside
     """
     from dam_pipeline.sidecars.syncing import Options
 

@@ -29,7 +29,10 @@ def run(
     ] = None,
     link: Annotated[
         bool,
-        typer.Option("--link", help="Share the bytes of masters where nothing of them changes."),
+        typer.Option(
+            "--link",
+            help="Where a file keeps all its bytes, link it to its master: edit neither then.",
+        ),
     ] = False,
     again: Annotated[
         bool, typer.Option("--again", help="Also what the agency has already.")

@@ -25,21 +25,11 @@ FICLONE = 0x40049409  # linux/fs.h: share the blocks until one of the two is wri
 FEWEST_FRAMES_OFF = 2  # that a deliverable may be longer or shorter than its master
 AUDIO_FRAME_S = 0.1  # encoders of sound begin and end with some of silence
 DEFAULT_RATE = 25.0
-HELD = {  # sound that players find in these containers
-    "mp4": ("aac", "ac3", "eac3", "mp3", "alac"),
-    "m4v": ("aac", "ac3", "eac3", "mp3", "alac"),
-    "mov": (
-        "aac",
-        "ac3",
-        "eac3",
-        "mp3",
-        "alac",
-        "pcm_s16le",
-        "pcm_s24le",
-        "pcm_s16be",
-        "pcm_s24be",
-    ),
-}
+COUNTED_RATES = (24, 25, 30, 48, 50, 60)  # and their 1000/1001, SMPTE ST 12-1
+PACKED = ("aac", "ac3", "eac3", "mp3", "alac")
+PCM = ("pcm_s16le", "pcm_s24le", "pcm_s16be", "pcm_s24be")
+HELD = {"mp4": PACKED, "m4v": PACKED, "mov": (*PACKED, *PCM)}
+"""Sound that players find in these containers."""
 
 OnShare = Callable[[float], None]
 
@@ -95,11 +85,8 @@ def make_deliverable(
         warnings.append(_not_embedded(submission.file_name))
     if item.probe.kind is not MediaKind.IMAGE:
         _check_recording(bench, rules, item, submission, target, on_share)
-    if is_anew and rules.max_bytes and (size_bytes := target.stat().st_size) > rules.max_bytes:
-        raise PackageInvalid(
-            f"{submission.file_name} came out with {size_bytes:,} bytes; {agency.name} takes "
-            f"{rules.max_bytes:,}. Deliver a shorter or smaller version."
-        )
+    if is_anew:  # the rules have weighed the others
+        _check_bytes(agency, rules, submission, target.stat().st_size)
     return warnings
 
 
@@ -144,7 +131,7 @@ def encoding_of(agency: Agency, probe: Probe, rendition: Rendition) -> Encoding:
         return Encoding(
             audio_codec=_sound(probe, rendition, anew),
             drop_audio=rendition.drop_audio,
-            timecode=probe.timecode or "",
+            timecode=_timecode(probe),
         )
     if not (anew.codec or anew.audio_codec):
         raise UnsupportedMedia(
@@ -161,8 +148,14 @@ def encoding_of(agency: Agency, probe: Probe, rendition: Rendition) -> Encoding:
         frame_rate=rendition.frame_rate,
         is_cut=_is_a_line_less(probe, rendition),
         drop_audio=rendition.drop_audio or rules.audio == "forbidden",
-        timecode="" if rendition.frame_rate else probe.timecode or "",
+        timecode="" if rendition.frame_rate else _timecode(probe),
     )
+
+
+def _timecode(probe: Probe) -> str:
+    """The timecode that the pictures begin with; at other rates than these containers have none."""
+    is_counted = round(probe.frame_rate) in COUNTED_RATES
+    return probe.timecode or "" if is_counted else ""
 
 
 def _sound(probe: Probe, rendition: Rendition, anew: Transcode) -> str:
@@ -204,6 +197,16 @@ def _not_embedded(file_name: str) -> Finding:
         f"Descriptions cannot be written into .{suffix_of(file_name)} files; they stand in the "
         "table and the manifest only.",
     )
+
+
+def _check_bytes(
+    agency: Agency, rules: MediaRules, submission: Submission, size_bytes: int
+) -> None:
+    if rules.max_bytes and size_bytes > rules.max_bytes:
+        raise PackageInvalid(
+            f"{submission.file_name} came out with {size_bytes:,} bytes; {agency.name} takes "
+            f"{rules.max_bytes:,}. Deliver a shorter or smaller version."
+        )
 
 
 def _check_recording(

@@ -7,9 +7,14 @@ from pathlib import Path
 from dam_pipeline.agencies.agency import Agency
 from dam_pipeline.agencies.loading import find_agency
 from dam_pipeline.agencies.templates import require_template
+from dam_pipeline.catalogue.registry import list_sources
+from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.identity import uri_to_path
 from dam_pipeline.packaging.manifest import Manifest
 from dam_pipeline.packaging.package import PACKAGES, Progress, make_package
 from dam_pipeline.packaging.recipes import needed_bytes, package_name
+from dam_pipeline.settings import Settings
+from dam_pipeline.sources.originals import is_remote
 from dam_pipeline.stages.work import Toolbox
 from dam_pipeline.stock.items import load_items
 from dam_pipeline.stock.record import Verdict
@@ -50,15 +55,29 @@ def plan_package(
 ) -> Plan:
     """What a package of these media (else of the shortlist) would be; nothing is written.
 
-    Raises ConfigurationError for an unknown agency or media, and without a needed template.
+    Raises ConfigurationError for an unknown agency or media, for a folder in a watched source, and
+    without a needed template.
     """
     agency = find_agency(tools.settings, agency_id)
     require_template(agency)
     items = load_items(tools, chosen(tools, references))
     verdicts = tuple(check_items(tools, items, agency, again=again))
     folder = out or tools.settings.home / PACKAGES / package_name(agency, verdicts)
+    _refuse_source(tools.settings, folder)
     good = [one for one in verdicts if not one.errors]
     return Plan(agency, verdicts, folder.absolute(), needed_bytes(agency, good))
+
+
+def _refuse_source(settings: Settings, folder: Path) -> None:
+    """Raise ConfigurationError for a folder whose files would be taken in as originals."""
+    for source in list_sources(settings):
+        if not is_remote(source.uri) and folder.resolve().is_relative_to(
+            uri_to_path(source.uri).resolve()
+        ):
+            raise ConfigurationError(
+                f"{folder} lies in the source {source.name} ({source.place}), so what is packaged "
+                "would be taken in as new originals. Choose another --out."
+            )
 
 
 def package_media(

@@ -223,6 +223,8 @@ def _tables(agency: Agency, verdicts: Sequence[Verdict], folder: Path) -> list[P
     rules = agency.table
     if rules is None or not verdicts:
         return []
+    for old in folder.glob(f"{Path(rules.file_name).stem}-*"):
+        old.unlink()  # of an earlier run that needed more files
     paths = write_table(agency, [one.submission for one in verdicts], folder / rules.file_name)
     check_rows(agency, [one.submission for one in verdicts], paths)
     return [_file(folder, path.name, rules.goes_by) for path in paths]

@@ -95,6 +95,8 @@ class Packing:
             self._check_stopped()
             on_share(share)
 
+        # What a killed run left may be a link to the master: ffmpeg would write into that.
+        part.unlink(missing_ok=True)
         try:
             with opened_master(self._tools, item, place, self._check_stopped) as master:
                 warnings = make_deliverable(

@@ -19,6 +19,7 @@ def make_thumbnail(
 
     Returns why there is none, where nothing can be drawn.
     """
+    target.unlink(missing_ok=True)
     poster = tools.derived.path(item.media.media_id, POSTER_FILE)
     if poster.exists():
         shutil.copyfile(poster, target)

@@ -94,7 +94,7 @@ class Unfinished:
         """Delete what earlier runs left in some folders of the package and it does not hold."""
         for folder in (self.folder / name for name in folders):
             for path in folder.glob("*"):
-                if f"{folder.name}/{path.name}" not in files:
+                if f"{folder.name}/{path.name}" not in files and not path.is_dir():
                     path.unlink()
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()

@@ -117,7 +117,10 @@ class Said:
         return _in_order(found, base, [one.casefold() for one in typed or ()])
 
     def _labels(self, words: Iterable[str], base: Value) -> list[str]:
-        """Tags of people: by the names that the sidecar has for a term, else labels of those not said yet."""
+        """Tags of people that no keyword says, by their labels, and all names that the sidecar has for them.
+
+        A term goes by the sidecar's names for it; other tags are spelled as they were typed last.
+        """
         said = {self.tag_of(word) for word in words}
         there = [word for word in base if self.tag_of(word) in self.tagged.added]
         named = said | {self.tag_of(word) for word in there}

@@ -140,7 +140,9 @@ class _Sync:
         return done
 
     def _possible(self, said: Said, merges: Sequence[Merge]) -> list[Merge]:
-        """What the library cannot take over is a conflict."""
+        """What the library cannot take over is a conflict, unless nothing is to be taken."""
+        if self.options.writes and not self.options.takes:
+            return list(merges)
         refused = refusals(said, merges, is_beside=self.options.folder is None)
         return [
             replace(one, verdict="conflict", why=refused[one.field])
