@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from filelock import FileLock
 
@@ -34,6 +35,15 @@ for _name in [name for name in os.environ if name.startswith("DAM_") or name == 
 os.environ["DAM_HOME"] = "/dev/null/every-test-sets-its-own-home"
 # No test may reach for a model hub, even where there is a network.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# How busy the machine is, and what was drawn last time, decide no test.
+hypothesis.settings.register_profile(
+    "house",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("house")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

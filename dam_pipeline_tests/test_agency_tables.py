@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypotheses
 from hypothesis import strategies as st
 
 from dam_pipeline.agencies.agency import Agency, Category, CategoryRules, Column, TableRules
@@ -201,7 +200,6 @@ class TestCsv:
         (row,) = table_of(agency("file_name", "price"), replace(PLAIN, price_usd=price))
         assert row["price"] == text
 
-    @hypotheses(deadline=None)
     @given(titles=st.lists(TITLES, min_size=1, max_size=4), keywords=KEYWORDS)
     @pytest.mark.parametrize(
         ("rules", "dialect"),
@@ -366,7 +364,6 @@ class TestXml:
             "<tags>falcon,golden hour,hawk's eye</tags><kind>footage</kind></item>\n</items>\n"
         )
 
-    @hypotheses(deadline=None)
     @given(title=TITLES, keywords=st.lists(TITLES, max_size=6))
     def test_any_text_is_read_back_but_for_control_characters(
         self, title: str, keywords: list[str]

@@ -106,6 +106,20 @@ class TestTheLedger:
         assert no_longer_to_send(latest, [elsewhere])["a"].reason == "noise"
         assert no_longer_to_send(latest, [replace(elsewhere, sha256="33")]) == {}
 
+    @pytest.mark.parametrize("state", ["verified", "accepted", "rejected"])
+    def test_what_was_only_planned_once_more_leaves_what_was_said_before(
+        self, ledger: Deliveries, state: str
+    ) -> None:
+        ledger.record(A.now(DeliveryState(state), reason="as it was"))
+        ledger.record(A.now(DeliveryState.PLANNED))
+        ledger.record(A.now(DeliveryState.APPROVED))
+        assert ledger.latest()[A.key].state is DeliveryState.APPROVED
+        ledger.record(A.now(DeliveryState.UPLOADING), A.now(DeliveryState.PLANNED))
+        found = ledger.latest()[A.key]
+        assert (found.state.value, found.reason) == (state, "as it was")
+        ledger.record(B.now(DeliveryState.APPROVED), B.now(DeliveryState.PLANNED))
+        assert ledger.latest()[B.key].state is DeliveryState.PLANNED
+
     def test_releases_are_told_apart_by_bytes_and_name(self, ledger: Deliveries) -> None:
         release = replace(A, media_id="", asset_id="", file="releases/anna.pdf", sha256="77")
         ledger.record(release)

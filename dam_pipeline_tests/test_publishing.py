@@ -163,6 +163,19 @@ class TestNeverTwice:
         publish(settings, mended, elsewhere, replace(QUICK, again=True))
         assert files_in(elsewhere) == {"a.mov": b"mended", "b.mov": b"b"}
 
+    def test_sending_again_to_what_cannot_be_reached_does_not_forget_that_it_is_there(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        share = tmp_path / "share"
+        share.mkdir()
+        there = parse_destination(str(share / "agency"))
+        package = pack(tmp_path / "package", {"a.mov": b"a"})
+        publish(settings, package, there, QUICK)
+        share.rename(tmp_path / "unmounted")
+        with pytest.raises(DeliveryFailed, match="not mounted"):
+            publish(settings, package, there, replace(QUICK, again=True))
+        assert plan_delivery(settings, package, there).outgoing == ()
+
     def test_another_agency_gets_the_same_media(
         self, settings: Settings, there: Destination, tmp_path: Path
     ) -> None:
@@ -288,6 +301,17 @@ class TestApproving:
         publish(settings, package, elsewhere, QUICK)
         assert files_in(elsewhere) == {"a.mov": b"a"}
         assert approved_packages(settings) == []
+
+    def test_taking_back_an_approval_to_send_again_does_not_forget_that_it_is_there(
+        self, settings: Settings, there: Destination, tmp_path: Path
+    ) -> None:
+        package = pack(tmp_path / "package", {"a.mov": b"a"})
+        publish(settings, package, there, QUICK)
+        approve(settings, package, there, again=True)
+        (taken,) = take_back(settings, package, there)
+        assert taken.state is DeliveryState.PLANNED
+        assert plan_delivery(settings, package, there).outgoing == ()
+        assert plan_delivery(settings, package, parse_destination("/elsewhere")).outgoing == ()
 
     def test_the_plan_changes_nothing(
         self, settings: Settings, there: Destination, tmp_path: Path

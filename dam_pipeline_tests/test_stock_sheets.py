@@ -70,9 +70,7 @@ records = st.builds(
 )
 checked_often = settings(
     max_examples=60,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 FORMATS = pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
 HEADINGS = ("media", "title", "keywords", "date", "people", "generated", "price_usd")

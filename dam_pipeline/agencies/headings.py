@@ -61,7 +61,9 @@ def _of_workbook(path: Path) -> Headings:
 
     try:
         book = load_workbook(path, read_only=True, data_only=True)
-        rows = [] if not book.worksheets else book.worksheets[0].iter_rows(values_only=True)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # some programs write wrong ones
+        rows = sheet.iter_rows(values_only=True)
         row = next((one for one in rows if any(cell is not None for cell in one)), ())
         book.close()
     except Exception as error:  # openpyxl and zipfile raise errors of all kinds

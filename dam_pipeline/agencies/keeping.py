@@ -7,11 +7,12 @@ from dam_pipeline.agencies.agency import Agency
 from dam_pipeline.agencies.loading import (
     OWN,
     SPECIFICATION,
-    known_agency,
+    own_files,
     read_agency,
     shipped_files,
+    specification_file,
 )
-from dam_pipeline.agencies.templates import Template, keep_template, make_template, template_file
+from dam_pipeline.agencies.templates import Template, keep_template, make_template
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.settings import Settings
 from dam_pipeline.stores.library_files import forget_library_file, keep_library_file
@@ -25,8 +26,8 @@ def import_template(
     `said` are headings that a person explains, as `Heading=value`. Raises ConfigurationError where
     the file is no such template.
     """
-    specification = read_agency(known_agency(settings, agency_id).path)
-    template = make_template(specification, path, said)
+    agency = read_agency(specification_file(settings, agency_id))
+    template = make_template(agency, path, said)
     if not dry_run:
         keep_template(settings, template)
     return template
@@ -46,13 +47,11 @@ def add_agency(settings: Settings, path: Path, *, dry_run: bool) -> Agency:
 
 
 def forget_agency(settings: Settings, agency_id: str, *, dry_run: bool) -> list[str]:
-    """Forget what the library has of its own about an agency; gives the files' names.
+    """Forget what the library has of its own about an agency, damaged or not; gives the files' names.
 
     Raises ConfigurationError where it has nothing of its own.
     """
-    known = known_agency(settings, agency_id)
-    names = [f"{OWN}/{agency_id}{SPECIFICATION}"] if known.is_own else []
-    names += [template_file(agency_id)] if known.template else []
+    names = own_files(settings, agency_id)
     if not names:
         shipped = (
             "what ships is all there is" if agency_id in shipped_files() else "nothing is here"

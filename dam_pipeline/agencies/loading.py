@@ -48,6 +48,26 @@ def all_agencies(settings: Settings) -> list[Agency]:
 
 def known_agency(settings: Settings, agency_id: str) -> KnownAgency:
     """What the library knows of an agency; raises ConfigurationError naming those there are."""
+    return _known(agency_id, _own_files(settings, agency_id))
+
+
+def specification_file(settings: Settings, agency_id: str) -> Path:
+    """The specification of an agency that counts; raises ConfigurationError naming those there are."""
+    own = _own_files(settings, agency_id)
+    return own.get(agency_id + SPECIFICATION) or shipped_files()[agency_id]
+
+
+def own_files(settings: Settings, agency_id: str) -> list[str]:
+    """The library's own files about an agency by their names there, also damaged ones.
+
+    Raises ConfigurationError naming the agencies that there are.
+    """
+    own = _own_files(settings, agency_id)
+    names = (agency_id + SPECIFICATION, agency_id + ENDING)
+    return [f"{OWN}/{name}" for name in names if name in own]
+
+
+def _own_files(settings: Settings, agency_id: str) -> Mapping[str, Path]:
     own = library_files(settings, OWN)
     known = _ids(own)
     if agency_id not in known:
@@ -55,7 +75,7 @@ def known_agency(settings: Settings, agency_id: str) -> KnownAgency:
             f"There is no agency {agency_id!r}. There are {', '.join(known)}; a file "
             f"{OWN}/<id>.toml in DAM_HOME adds one (docs/how-to/add-an-agency.md)."
         )
-    return _known(agency_id, own)
+    return own
 
 
 def known_agencies(settings: Settings) -> list[KnownAgency]:

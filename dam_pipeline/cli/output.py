@@ -26,7 +26,9 @@ from dam_pipeline.records import Json
 
 P = ParamSpec("P")
 
-OUT = Console(soft_wrap=True, highlight=False)
+UNFOLDED = 10_000  # columns
+
+OUT = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else UNFOLDED)
 ERR = Console(stderr=True, soft_wrap=True, highlight=False)
 
 STATE_STYLES = {
@@ -62,10 +64,13 @@ def say(text: str) -> None:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table to standard output; states are coloured on a terminal."""
+    """Print a table to standard output; states are coloured on a terminal.
+
+    The first column is what a person copies, and never folded; in a file or a pipe nothing is.
+    """
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        grid.add_column(heading, overflow="fold")
+        grid.add_column(heading, overflow="fold", no_wrap=heading == headings[0])
     for row in rows:
         grid.add_row(*(_styled(cell) for cell in row))
     OUT.print(grid)

@@ -38,14 +38,11 @@ def checked(changes: Mapping[str, Json]) -> dict[str, Json]:
 def _checked_parts(name: str, value: Mapping[str, Json]) -> dict[str, Json]:
     if not {"add", "remove"} >= set(value):
         raise ConfigurationError(f"{name} is a list, or {{add: […], remove: […]}}.")
-    parts = {key: list(value[key]) for key in ("add", "remove") if key in value}
+    parts = {key: value[key] for key in ("add", "remove") if key in value}
     if name == "releases" and "remove" in parts:  # their files may be gone
-        parts["remove"] = [{"path": str(_path_of(one))} for one in parts["remove"]]
-    else:
-        parts |= {key: FIELDS[name](part) for key, part in parts.items()}
-    if name == "releases" and "add" in parts:
-        parts["add"] = FIELDS[name](parts["add"])
-    return parts
+        removed = [{"path": str(_path_of(one))} for one in parts.pop("remove")]
+        return {**{key: FIELDS[name](part) for key, part in parts.items()}, "remove": removed}
+    return {key: FIELDS[name](part) for key, part in parts.items()}
 
 
 def each_once(words: Iterable[str]) -> list[str]:
@@ -101,7 +98,8 @@ def _usage(value: Json) -> str:
 def _releases(value: Json) -> list[dict[str, Json]]:
     if not isinstance(value, list | tuple):
         raise ConfigurationError(f"{value!r} is no list of releases.")
-    return [_release(one) for one in value]
+    releases = [_release(one) for one in value]
+    return list({one["path"]: one for one in releases}.values())
 
 
 def _release(value: Json) -> dict[str, Json]:
@@ -121,8 +119,12 @@ def _path_of(value: Json) -> Path:
 
 
 def _sha256(path: Path) -> str:
-    """Of a release's file, which must be there."""
+    """Of a release's file, which must be there and hold something."""
     try:
+        if path.exists() and not (path.is_file() and path.stat().st_size):
+            raise ConfigurationError(
+                f"The release {path} is no file with anything in it. Give the path of the signed one."
+            )
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

@@ -134,7 +134,9 @@ def _change(word: Word, name: str, value: Json) -> None:
     """Replay one change."""
     if name in MAPPINGS and value is not None:
         parts = {**(word.values.get(name) or {}), **value}
-        value = {key: part for key, part in parts.items() if part} or None
+        value = {key: part for key, part in parts.items() if part}
+        if name == "categories" and not value:  # an emptied place is a word: there is none
+            value = None
     if name in LISTS and isinstance(value, dict):
         _change_list(word, name, value.get("add", []), value.get("remove", []))
         return

@@ -33,6 +33,7 @@ class Place:
 class StockRecord:
     """What is said of a media; None or empty where nobody said anything.
 
+    A place without any part is what a person has emptied: then the camera's counts for nothing.
     `keywords` have the most important first. `category` is a name in any agency's list,
     `categories` one for single agencies by their id. `date` is ISO 8601; `people` how many are to be
     seen; `price_usd` a hint. Credit and copyright are of the whole media.
@@ -67,7 +68,7 @@ class StockRecord:
             values["keywords"] = tuple(values["keywords"])
         if "releases" in values:
             values["releases"] = tuple(Release(**one) for one in values["releases"])
-        if values.get("place"):
+        if values.get("place") is not None:
             values["place"] = Place(**values["place"])
         return cls(**values)
 

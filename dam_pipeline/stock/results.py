@@ -108,9 +108,16 @@ def read_results(path: Path) -> list[Row]:
         text = _text(path.read_bytes())
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        return list(_rows(path, text))
+    except csv.Error as error:
+        raise ConfigurationError(f"{path} is no CSV ({error}). Save it again as CSV.") from error
+
+
+def _rows(path: Path, text: str) -> Iterator[Row]:
     first = text.lstrip().partition("\n")[0]
     reader = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
-    headings = next(reader, [])
+    headings = next((one for one in reader if any(cell.strip() for cell in one)), [])
     at = {name: _column(headings, known) for name, known in COLUMNS.items()}
     if at["name"] is None or at["status"] is None:
         raise ConfigurationError(
@@ -118,11 +125,9 @@ def read_results(path: Path) -> list[Row]:
             f"{COLUMNS['name'][0]!r}, {COLUMNS['status'][0]!r} and {COLUMNS['reason'][0]!r}; it has "
             f"{', '.join(map(repr, headings)) or 'none'}."
         )
-    return [
-        Row(reader.line_num, *(_cell(cells, at[name]) for name in COLUMNS))
-        for cells in reader
-        if any(cell.strip() for cell in cells)
-    ]
+    for cells in reader:
+        if any(cell.strip() for cell in cells):
+            yield Row(reader.line_num, *(_cell(cells, at[name]) for name in COLUMNS))
 
 
 def compare_results(settings: Settings, agency: str, rows: Sequence[Row]) -> Results:
@@ -150,6 +155,8 @@ def compare_results(settings: Settings, agency: str, rows: Sequence[Row]) -> Res
                 if (one.state, one.reason) != (words[status], row.reason.strip())
             ]
             unchanged += not new
+            for one in deliveries:  # the last row on a file counts
+                changes.pop(one.key, None)
             changes |= {one.key: one for one in new}
     return Results(tuple(changes.values()), unchanged, pending, tuple(unknown))
 
@@ -186,7 +193,7 @@ def _names(delivery: Delivery) -> Iterator[str]:
 
 def _text(content: bytes) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16")
+        return content.decode("utf-16", errors="replace")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -201,7 +208,7 @@ def _column(headings: Sequence[str], known: Iterable[str]) -> int | None:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", " ", text.casefold()).strip()
+    return re.sub(r"[\W_]+", " ", text.casefold()).strip()
 
 
 def _cell(cells: Sequence[str], at: int | None) -> str:

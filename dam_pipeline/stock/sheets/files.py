@@ -112,8 +112,8 @@ def _harmless(cell: Cell) -> Cell:
 
 def _read_csv(path: Path, key: str, encoding: str) -> Iterator[tuple[int, Row]]:
     text = _decoded(path, encoding)
-    delimiter = _delimiter(text, key)
     csv.field_size_limit(1 << 30)
+    delimiter = _delimiter(text, key)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         for number, cells in enumerate(reader, start=1):
@@ -152,8 +152,8 @@ def _bytes(path: Path) -> bytes:
 
 def _delimiter(text: str, key: str) -> str:
     """The delimiter by which one of the first rows has the key's heading and the most cells."""
-    if text[:4].casefold() == "sep=":  # as Excel understands it
-        return text[4]
+    if told := re.match(r"sep=([^\r\n])", text, re.IGNORECASE):  # as Excel understands it
+        return told[1]
 
     def fits(delimiter: str) -> int:
         rows = islice(
@@ -235,4 +235,4 @@ def _read_xlsx(path: Path, key: str) -> Iterator[tuple[int, Row]]:
 def _unescaped(cell: Cell) -> Cell:
     if not isinstance(cell, str):
         return cell
-    return _ESCAPED.sub(lambda found: "_" if found[0][4] == "5" else "\n", cell)
+    return _ESCAPED.sub(lambda found: "_" if found[0][4] == "5" else "\r", cell)
