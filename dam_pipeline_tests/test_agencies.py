@@ -1,7 +1,9 @@
 """Agencies as data: what ships, a library's own, what is wrong in a file, and templates of tables."""
 
 import codecs
+import re
 import subprocess
+import zipfile
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,10 +14,11 @@ from dam_pipeline.agencies.agency import Agency
 from dam_pipeline.agencies.keeping import add_agency, forget_agency, import_template
 from dam_pipeline.agencies.listing import APART, rules_of
 from dam_pipeline.agencies.loading import (
-    all_agencies,
     find_agency,
+    known_agencies,
     known_agency,
     read_agency,
+    readable_agencies,
     shipped_agencies,
     shipped_files,
 )
@@ -77,7 +80,7 @@ class TestShipped:
     """What ships."""
 
     def test_all_nine_are_there(self, settings: Settings) -> None:
-        assert {one.id for one in all_agencies(settings)} == NINE
+        assert {one.id for one in readable_agencies(settings)} == NINE
 
     @pytest.mark.parametrize("agency", shipped_agencies(), ids=lambda one: one.id)
     def test_every_rule_that_is_set_has_a_source(self, agency: Agency) -> None:
@@ -127,7 +130,7 @@ class TestShipped:
         assert found.generated == "forbidden"
 
     def test_what_separates_keywords_may_not_stand_in_one(self, settings: Settings) -> None:
-        for agency in all_agencies(settings):
+        for agency in readable_agencies(settings):
             if agency.table:
                 assert agency.table.keyword_separator.strip() in agency.keywords.forbidden
 
@@ -183,7 +186,7 @@ class TestOwn:
         own(settings, "small", SMALL)
         found = find_agency(settings, "small")
         assert (found.id, found.confidence, found.title.max_length) == ("small", "C", 12)
-        assert {one.id for one in all_agencies(settings)} == {*NINE, "small"}
+        assert {one.id for one in readable_agencies(settings)} == {*NINE, "small"}
 
     def test_one_of_the_same_id_takes_the_place_of_the_shipped_one(
         self, settings: Settings
@@ -207,13 +210,19 @@ class TestOwn:
     def test_one_broken_file_does_not_hide_the_others(self, settings: Settings) -> None:
         own(settings, "small", "title = 3")
         assert find_agency(settings, "alamy").name == "Alamy"
+        assert {one.id for one in readable_agencies(settings)} == NINE
         with pytest.raises(ConfigurationError, match=r"small\.toml"):
             find_agency(settings, "small")
+
+    def test_a_broken_file_can_be_forgotten(self, settings: Settings) -> None:
+        own(settings, "alamy", "title = 3")
+        assert forget_agency(settings, "alamy", dry_run=False) == ["agencies/alamy.toml"]
+        assert find_agency(settings, "alamy").name == "Alamy"
 
     def test_a_file_whose_name_is_no_id_is_named(self, settings: Settings) -> None:
         own(settings, "My Agency", SMALL)
         with pytest.raises(ConfigurationError, match=r"My Agency is no id.*my-agency\.toml"):
-            all_agencies(settings)
+            known_agencies(settings)
 
     def test_a_file_that_is_no_utf_8_is_named(self, settings: Settings) -> None:
         own(settings, "small", "").write_bytes(b"name = '\xff'")
@@ -256,7 +265,7 @@ class TestOwn:
         assert headings(two, "pond5") == POND5.split(",")
         forget_agency(two, "small", dry_run=False)
         forget_agency(two, "pond5", dry_run=False)
-        assert {agency.id for agency in all_agencies(one)} == NINE
+        assert {agency.id for agency in readable_agencies(one)} == NINE
         assert known_agency(one, "pond5").template is None
 
 
@@ -465,6 +474,32 @@ class TestTemplates:
             path.write_text(text)
             with pytest.raises(ConfigurationError, match="agencies import pond5 FILE"):
                 find_agency(settings, "pond5")
+
+    def test_a_template_that_is_damaged_is_imported_again_or_forgotten(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        kept, sheet = settings.home / template_file("pond5"), tmp_path / "sheet.csv"
+        sheet.write_text(POND5)
+        kept.parent.mkdir(parents=True)
+        kept.write_text("{")
+        import_template(settings, "pond5", sheet, dry_run=False)
+        assert headings(settings, "pond5") == POND5.split(",")
+        kept.write_text("{")
+        forget_agency(settings, "pond5", dry_run=False)
+        assert find_agency(settings, "pond5").table.needs_template
+
+    def test_a_workbook_that_tells_a_wrong_size_is_read_whole(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        good, wrong = workbook(tmp_path / "good.xlsx", POND5.split(",")), tmp_path / "wrong.xlsx"
+        with zipfile.ZipFile(good) as book, zipfile.ZipFile(wrong, "w") as made:
+            for name in book.namelist():
+                content = re.sub(
+                    rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', book.read(name)
+                )
+                made.writestr(name, content)
+        import_template(settings, "pond5", wrong, dry_run=False)
+        assert headings(settings, "pond5") == POND5.split(",")
 
     @pytest.mark.parametrize("agency_id", sorted(NEED_A_TEMPLATE))
     def test_without_a_needed_template_one_sentence_says_how_to_get_it(

@@ -68,6 +68,12 @@ def test_the_console_script_prints_the_version_and_completion() -> None:
     assert run_dam({}, "--version").stdout.startswith("dam ")
     done = run_dam({"_DAM_COMPLETE": "complete_bash", "COMP_WORDS": "dam re", "COMP_CWORD": "1"})
     assert set(done.stdout.split()) == {"related", "retry", "rebuild"}
+
+
+def test_a_shell_completes_agencies() -> None:
+    words = {"COMP_WORDS": "dam stock check --agency s", "COMP_CWORD": "4"}
+    done = run_dam({"_DAM_COMPLETE": "complete_bash", **words})
+    assert set(done.stdout.split()) == {"shutterstock", "storyblocks"}
     assert DAM.exists()
 
 

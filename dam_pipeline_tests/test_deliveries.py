@@ -1,5 +1,6 @@
 """The ledger of deliveries: last words, what agencies have, and results that people enter or import."""
 
+import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -212,3 +213,28 @@ class TestResults:
         ]
         assert len(ledger.history()) == 4  # nothing was recorded by comparing
         json.dumps(found.to_json())
+
+    def test_of_several_rows_on_a_file_the_last_counts(
+        self, ledger: Deliveries, settings: Settings, tmp_path: Path
+    ) -> None:
+        ledger.record(A.now(DeliveryState.ACCEPTED), B)
+        text = "file,status\na.mov,rejected\na.mov,accepted\nb.mov,accepted\nb.mov,rejected\n"
+        found = compare_results(settings, A.agency, read_results(review(tmp_path, text)))
+        assert [(one.asset_id, one.state.value) for one in found.changes] == [("b", "rejected")]
+
+    def test_a_status_in_another_script_is_unknown_and_not_undecided(
+        self, ledger: Deliveries, settings: Settings, tmp_path: Path
+    ) -> None:
+        ledger.record(A)
+        rows = read_results(review(tmp_path, "file,status\na.mov,Отклонено\n"))
+        found = compare_results(settings, A.agency, rows)
+        assert (found.pending, [one.row for one in found.unknown]) == (0, [2])
+
+    def test_a_table_that_is_cut_or_no_csv_is_read_or_refused(self, tmp_path: Path) -> None:
+        whole = "file,status\na.mov,accepted".encode("utf-16")
+        (tmp_path / "cut.csv").write_bytes(whole[:-1])
+        assert [one.name for one in read_results(tmp_path / "cut.csv")] == ["a.mov"]
+        huge = "file,status,reason\na.mov,rejected," + "x" * 200_000
+        csv.field_size_limit(131_072)  # Python's own
+        with pytest.raises(ConfigurationError, match="is no CSV"):
+            read_results(review(tmp_path, huge))

@@ -128,6 +128,28 @@ class TestWhatIsSent:
         assert not Path(there.folder).exists()
         assert states(settings) == {}
 
+    @pytest.mark.parametrize("over_there", ["../other", "/etc", "a\\..\\b", "a\nb"])
+    def test_a_manifest_that_names_files_outside_of_the_destination_is_refused_whole(
+        self, settings: Settings, there: Destination, tmp_path: Path, over_there: str
+    ) -> None:
+        package = pack(tmp_path / "package", {"a.mov": b"a"}, over_there=over_there)
+        with pytest.raises(PackageInvalid, match="cannot be the name"):
+            publish(settings, package, there, QUICK)
+        with pytest.raises(PackageInvalid, match="cannot be the name"):
+            plan_delivery(settings, package, there)
+        assert states(settings) == {}
+
+    def test_two_files_that_would_be_one_over_there_are_refused(
+        self, settings: Settings, there: Destination, tmp_path: Path
+    ) -> None:
+        releases = {"A.JPG": b"signed"}
+        package = pack(
+            tmp_path / "p", {"a.jpg": b"a", "b.jpg": b"b"}, releases=releases, over_there="releases"
+        )
+        with pytest.raises(PackageInvalid, match=r"releases/A\.JPG, media/a\.jpg"):
+            publish(settings, package, there, QUICK)
+        assert not Path(there.folder).exists()
+
     def test_a_folder_without_a_manifest_is_no_package(
         self, settings: Settings, tmp_path: Path
     ) -> None:
@@ -475,6 +497,10 @@ class Inside:
         """As the folder does, unless the line breaks."""
         self.door.passes()
         return self.transport.deliver(source, name, sha256, progress)
+
+    def make_folder(self) -> None:
+        """As the folder does."""
+        self.transport.make_folder()
 
     def close(self) -> None:
         """As the folder does."""

@@ -75,6 +75,7 @@ def test_a_package_without_the_file_is_told(source, tmp_path):
     ("text", "destination"),
     [
         ("sftp://me@host/in box", Destination("sftp", "host", user="me", folder="/in box")),
+        ("sftp://me@[::1]:22/a", Destination("sftp", "::1", 22, "me", "/a")),
         ("sftp://host:2222/a/b/", Destination("sftp", "host", 2222, folder="/a/b")),
         ("ftps://me@example.com@host", Destination("ftps", "host", user="me@example.com")),
         ("ftp://me%40example.com@host/", Destination("ftp", "host", user="me@example.com")),
@@ -95,6 +96,13 @@ def test_addresses_are_read_as_people_write_them(text, destination):
         ("gopher://host/", "nothing is known of gopher"),
         ("sftp:///folder", "names no host"),
         ("sftp://host:x/", "host:port"),
+        ("sftp://[::1/", "host:port"),
+        ("gopher://me:secret@host/", "may not hold a password"),
+        ("ftps://me:secret/4711@host/", "may not hold a password"),
+        ("ftps://me:12/secret@host/", "may not hold a password"),
+        ("me@host:upload", "sftp://user@host/folder"),
+        ("me:secret@host", "sftp://user@host/folder"),
+        ("sftp:host/upload", "sftp://user@host/folder"),
     ],
 )
 def test_addresses_that_cannot_be_used_say_why(text, told):

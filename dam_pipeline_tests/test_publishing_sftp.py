@@ -17,6 +17,7 @@ from dam_pipeline.settings import load_settings
 from dam_pipeline_tests.targets import random_file
 
 PASSWORD = "correct horse"
+LOST_AT = 5 << 15  # a write of a client of paramiko's begins there
 
 
 @pytest.fixture
@@ -36,6 +37,54 @@ class PasswordOnly(paramiko.ServerInterface):
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         return paramiko.OPEN_SUCCEEDED
+
+
+class FullForAMoment(paramiko.SFTPServerInterface):
+    """Keeps files in memory, and has no room for one write in all."""
+
+    def __init__(self, server: paramiko.ServerInterface) -> None:
+        super().__init__(server)
+        self.files: dict[str, bytearray] = {}
+        self.lost: list[int] = []
+
+    def chattr(self, path: str, attr: paramiko.SFTPAttributes) -> int:
+        del self.files[path][attr.st_size :]
+        return paramiko.SFTP_OK
+
+    def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle:
+        return FullHandle(self.files.setdefault(path, bytearray()), self.lost)
+
+    def stat(self, path: str) -> paramiko.SFTPAttributes | int:
+        if path not in self.files:
+            return paramiko.SFTP_NO_SUCH_FILE
+        return FullHandle(self.files[path], self.lost).stat()
+
+    def rename(self, oldpath: str, newpath: str) -> int:
+        self.files[newpath] = self.files.pop(oldpath)
+        return paramiko.SFTP_OK
+
+
+class FullHandle(paramiko.SFTPHandle):
+    def __init__(self, content: bytearray, lost: list[int]) -> None:
+        super().__init__()
+        self.content = content
+        self.lost = lost
+
+    def stat(self) -> paramiko.SFTPAttributes:
+        found = paramiko.SFTPAttributes()
+        found.st_size = len(self.content)
+        return found
+
+    def read(self, offset: int, length: int) -> bytes:
+        return bytes(self.content[offset : offset + length])
+
+    def write(self, offset: int, data: bytes) -> int:
+        if offset == LOST_AT and not self.lost:
+            self.lost.append(offset)
+            return paramiko.SFTP_FAILURE
+        self.content.extend(bytes(max(0, offset - len(self.content))))
+        self.content[offset : offset + len(data)] = data
+        return paramiko.SFTP_OK
 
 
 @pytest.fixture
@@ -58,7 +107,7 @@ def password_server(dam_home) -> Iterator[Destination]:
                 return
             transport = paramiko.Transport(line)
             transport.add_server_key(key)
-            transport.set_subsystem_handler("sftp", paramiko.SFTPServer)
+            transport.set_subsystem_handler("sftp", paramiko.SFTPServer, FullForAMoment)
             transport.start_server(threading.Event(), PasswordOnly())
             threads.append(transport)
 
@@ -139,6 +188,21 @@ def test_a_file_of_host_keys_that_cannot_be_read_is_named(
 
 
 @pytest.mark.sftp
+def test_marks_and_other_kinds_of_keys_in_a_file_of_host_keys_are_passed_over(
+    sftp_server, destination, dam_home, tmp_path, monkeypatch
+):
+    known = (dam_home / "known_hosts").rename(tmp_path / "hosts")
+    earlier = f"[127.0.0.1]:{destination.port} sk-new@example.com AAAA\n"
+    authority = f"@cert-authority *.example.com {known.read_text().split(' ', 1)[1]}\n"
+    known.write_text(f"# of the team\n{earlier}{authority}{known.read_text()}")
+    monkeypatch.setenv("DAM_SSH_KNOWN_HOSTS", str(known))
+    open_transport(destination, load_settings()).close()
+    known.write_text(f"{authority}@revoked {known.read_text().splitlines()[-1]}\n")
+    with pytest.raises(ConfigurationError, match="is not known yet"):
+        open_transport(destination, load_settings())
+
+
+@pytest.mark.sftp
 def test_a_key_that_the_server_does_not_know_is_refused_for_good(
     destination, tmp_path, monkeypatch
 ):
@@ -198,6 +262,20 @@ def test_a_folder_may_be_named_from_the_logins_own(sftp_server, tmp_path):
 def test_a_password_from_the_environment_lets_in(password_server, monkeypatch):
     monkeypatch.setenv(variable(password_server), PASSWORD)
     open_transport(password_server, load_settings()).close()
+
+
+def test_a_write_that_is_lost_on_the_way_is_told_whatever_came_after_it(
+    password_server, tmp_path, monkeypatch
+):
+    monkeypatch.setenv(variable(password_server), PASSWORD)
+    monkeypatch.setenv("DAM_PUBLISH_READBACK_BYTES", "0")
+    path, sha256, _ = random_file(tmp_path / "source", 3_000_000)
+    transport = open_transport(password_server, load_settings())
+    with pytest.raises(DeliveryFailed, match="full disk"):
+        transport.deliver(path, "clip.mov", sha256, int)
+    receipt = transport.deliver(path, "clip.mov", sha256, int)  # not gone on with over the hole
+    assert receipt.sent_bytes == 3_000_000
+    transport.close()
 
 
 def test_a_wrong_password_is_refused_for_good_and_never_told(password_server, monkeypatch):

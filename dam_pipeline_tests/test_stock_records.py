@@ -238,7 +238,8 @@ def test_places_and_categories_change_part_by_part(tools: Toolbox, library: Hand
     assert record(place={"city": "Lisbon"}).place == Place("Lisbon")
     assert record(place={"country": "portugal"}).place == Place("Lisbon", "", "Portugal", "PT")
     assert record(place={"city": ""}).place == Place("", "", "Portugal", "PT")
-    assert record(place={"country": ""}).place is None
+    assert record(place={"country": ""}).place == Place()
+    assert record(place=None).place is None
     record(categories={"adobe-stock": "Travel", "shutterstock": "Nature"})
     assert record(categories={"shutterstock": None}).categories == {"adobe-stock": "Travel"}
 
@@ -251,7 +252,7 @@ def test_a_release_is_kept_with_its_hash_and_its_file_is_left_alone(
     path.write_bytes(b"signed")
     stat = path.stat()
     release = {"kind": "model", "path": str(path), "name": "Anna"}
-    edit_record(tools.settings, [media.asset_id], {"releases": {"add": [release]}})
+    edit_record(tools.settings, [media.asset_id], {"releases": {"add": [release, release]}})
     [kept] = item(tools, media).record.releases
     assert (kept.kind, kept.path, kept.name) == ("model", str(path), "Anna")
     assert kept.sha256 == hashlib.sha256(b"signed").hexdigest()
@@ -277,6 +278,8 @@ def test_a_release_is_kept_with_its_hash_and_its_file_is_left_alone(
         ({"is_generated": "yes"}, "neither true nor false"),
         ({"releases": [{"kind": "model", "path": "/nowhere/r.pdf"}]}, "/nowhere/r.pdf cannot be"),
         ({"releases": [{"kind": "pet", "path": "/dev/null"}]}, "no kind of release"),
+        ({"releases": [{"kind": "model", "path": "/dev/null"}]}, "no file with anything in it"),
+        ({"releases": [{"kind": "model", "path": "/dev"}]}, "no file with anything in it"),
         ({"title": 5}, "5 is no text"),
         ({"title": "x" * 1001}, "has 1001 characters"),
         ({"keywords": 3}, "no list of keywords"),
@@ -449,6 +452,26 @@ def test_many_are_read_in_their_order_and_told_one_by_one(
     found = load_items(tools, media, progress=lambda done, key: told.append((done, key)))
     assert [one.record.title for one in found] == [f"Clip {name}" for name in "ecadb"]
     assert told == [(at, one.partition_key) for at, one in enumerate(media, 1)]
+
+
+def test_a_media_that_cannot_be_read_says_why_and_does_not_stop_the_others(
+    tools: Toolbox, library: Handmade
+) -> None:
+    failed, newer, well = (add(library, f"{name}.mov", **FILE) for name in ("a", "b", "c"))
+    tools.derived.write_outcome(
+        StoredOutcome(
+            *(failed.media_id, "probe", State.FAILED, "it is cut short"),
+            *(False, 1, {}, 0, "1", PROVENANCE),
+        ),
+        None,
+    )
+    path = tools.derived.path(newer.media_id, "probe.json")
+    path.write_text(path.read_text().replace('"format": 1', '"format": 99'))
+    found = load_items(tools, [failed, newer, well])
+    assert [one.record.title for one in found] == ["", "", "Boats"]
+    assert found[0].trouble == "it is cut short"
+    assert "another version of dam_pipeline" in found[1].trouble
+    assert found[2].trouble == ""
 
 
 def test_a_media_that_was_never_probed_is_an_item_all_the_same(

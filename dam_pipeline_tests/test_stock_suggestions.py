@@ -143,6 +143,28 @@ def test_a_persons_place_wins_over_the_gps_fix(tools: Toolbox, library: Handmade
     assert found.said_by["place"] == "person"
 
 
+def test_a_place_that_a_person_empties_stays_empty_whatever_the_camera_says(
+    tools: Toolbox, library: Handmade
+) -> None:
+    media = add(library, probe={"gps": LISBON})
+    edit_record(tools.settings, [media.asset_id], {"place": {"city": "", "country": ""}})
+    found = item(tools, media)
+    assert (found.record.place, found.said_by["place"]) == (Place(), "person")
+    assert "Lisbon" not in {one.value for one in found.suggestions if one.field == "keywords"}
+    edit_record(tools.settings, [media.asset_id], {"place": None})
+    assert item(tools, media).said_by["place"] == "gazetteer"
+
+
+def test_a_keyword_that_a_person_took_away_is_not_offered_again(
+    tools: Toolbox, library: Handmade
+) -> None:
+    media = add(library, probe={"gps": LISBON})
+    assert {one.value for one in offered(tools, media, "keywords")} >= {"Lisbon", "Portugal"}
+    edit_record(tools.settings, [media.asset_id], {"keywords": {"remove": ["lisbon"]}})
+    words = {one.value for one in offered(tools, media, "keywords")}
+    assert ("Lisbon" in words, "Portugal" in words) == (False, True)
+
+
 def test_far_from_a_city_only_the_country_is_said_and_at_sea_nothing(
     tools: Toolbox, library: Handmade
 ) -> None:

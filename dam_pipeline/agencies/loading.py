@@ -6,6 +6,7 @@ module, or in `agencies` of DAM_HOME (of the storage, where workers share one).
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,9 +42,13 @@ def find_agency(settings: Settings, agency_id: str) -> Agency:
     return known_agency(settings, agency_id).agency
 
 
-def all_agencies(settings: Settings) -> list[Agency]:
-    """The specifications of all agencies, by id; raises ConfigurationError as `find_agency`."""
-    return [one.agency for one in known_agencies(settings)]
+def readable_agencies(settings: Settings) -> list[Agency]:
+    """The agencies whose files are well; whoever asks for another one is told what is wrong."""
+    own, found = library_files(settings, OWN), []
+    for agency_id in _ids(own):
+        with suppress(ConfigurationError):
+            found.append(_known(agency_id, own).agency)
+    return found
 
 
 def known_agency(settings: Settings, agency_id: str) -> KnownAgency:
@@ -79,7 +84,7 @@ def _own_files(settings: Settings, agency_id: str) -> Mapping[str, Path]:
 
 
 def known_agencies(settings: Settings) -> list[KnownAgency]:
-    """What the library knows of all agencies, by id."""
+    """What the library knows of all agencies, by id; raises ConfigurationError as `find_agency`."""
     own = library_files(settings, OWN)
     return [_known(one, own) for one in _ids(own)]
 

@@ -4,6 +4,16 @@ from typing import Annotated
 
 import typer
 
+
+def _agency_ids() -> list[str]:
+    """What a shell completes `--agency` with: the files of agencies, by name."""
+    from dam_pipeline.agencies.loading import OWN, shipped_files
+    from dam_pipeline.settings import load_settings
+
+    own = (path.stem for path in (load_settings().home / OWN).glob("*.toml"))
+    return sorted({*shipped_files(), *own})
+
+
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print JSON for scripts, and nothing else, on standard output."),
@@ -18,4 +28,13 @@ MediaRefs = Annotated[
 ]
 StageName = Annotated[
     list[str] | None, typer.Option("--stage", help="Only this stage; may be repeated.")
+]
+AgencyId = Annotated[
+    str,
+    typer.Option(
+        "--agency",
+        metavar="ID",
+        help="The agency, as `dam stock agencies` lists it.",
+        autocompletion=_agency_ids,
+    ),
 ]

@@ -7,7 +7,17 @@ import importlib
 
 import typer
 
-COMMANDS: tuple[str, ...] = ("edit", "show", "check", "package", "publish", "login", "approve", "export", "import")
+COMMANDS: tuple[str, ...] = (
+    "edit",
+    "show",
+    "check",
+    "package",
+    "publish",
+    "login",
+    "approve",
+    "export",
+    "import",
+)
 GROUPS: tuple[str, ...] = (
     "shortlist",
     "deliveries",

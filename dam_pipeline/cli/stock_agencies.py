@@ -116,12 +116,12 @@ def import_(
     dam stock agencies import pond5 template.csv --map "Shooting date=date"
     """
     from dam_pipeline.agencies.keeping import import_template
-    from dam_pipeline.agencies.loading import find_agency
+    from dam_pipeline.agencies.loading import read_agency, specification_file
     from dam_pipeline.agencies.templates import missing_columns
 
     settings = load_settings()
     template = import_template(settings, agency, file, mapped or (), dry_run=dry_run)
-    missing = missing_columns(find_agency(settings, agency), template)
+    missing = missing_columns(read_agency(specification_file(settings, agency)), template)
     if as_json:
         columns = [{"heading": one.heading, "value": one.value} for one in template.columns]
         print_json(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dam_pipeline.cli.options import AsJson
+from dam_pipeline.cli.options import AgencyId, AsJson
 from dam_pipeline.cli.output import OUT, Exit, command, print_json, say, table
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.settings import load_settings
@@ -25,9 +25,7 @@ def run(
         list[str] | None,
         typer.Argument(metavar="MEDIA", help="Ids, keys, paths or prefixes; else the shortlist."),
     ] = None,
-    agency: Annotated[
-        str, typer.Option(metavar="ID", help="The agency, as `dam stock agencies` lists it.")
-    ] = "",
+    agency: AgencyId = "",
     again: Annotated[
         bool, typer.Option("--again", help="Do not mind what the agency has already.")
     ] = False,

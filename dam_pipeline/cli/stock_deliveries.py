@@ -7,7 +7,7 @@ import typer
 
 from dam_pipeline.cli.default_list import ListByDefault
 from dam_pipeline.cli.delivery_view import deliveries_table
-from dam_pipeline.cli.options import AsJson
+from dam_pipeline.cli.options import AgencyId, AsJson
 from dam_pipeline.cli.output import Exit, command, print_json, say
 from dam_pipeline.cli.stock_publish import PackageRef
 from dam_pipeline.errors import ConfigurationError
@@ -20,7 +20,6 @@ References = Annotated[
     list[str],
     typer.Argument(metavar="MEDIA…", help="Media ids, partition keys, paths or unique prefixes."),
 ]
-Agency = Annotated[str, typer.Option(metavar="ID", help="The agency, such as adobe-stock.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="What the agency says.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would change; change nothing.")]
 
@@ -37,7 +36,7 @@ def list_(
         list[str] | None,
         typer.Argument(metavar="[MEDIA…]", help="Only these media; all when left out."),
     ] = None,
-    agency: Annotated[str, typer.Option(metavar="ID", help="Only to this agency.")] = "",
+    agency: AgencyId = "",
     state: Annotated[
         str, typer.Option(metavar="STATE", help="Only in this state, such as rejected.")
     ] = "",
@@ -90,7 +89,7 @@ def add(package: PackageRef, as_json: AsJson = False) -> int:
 
 @app.command()
 @command
-def accept(media: References, agency: Agency, as_json: AsJson = False) -> int:
+def accept(media: References, agency: AgencyId, as_json: AsJson = False) -> int:
     """Say that the agency has accepted media.
 
     Example: dam stock deliveries accept falcon-3f2a9c --agency adobe-stock
@@ -100,7 +99,7 @@ def accept(media: References, agency: Agency, as_json: AsJson = False) -> int:
 
 @app.command()
 @command
-def reject(media: References, agency: Agency, reason: Reason = "", as_json: AsJson = False) -> int:
+def reject(media: References, agency: AgencyId, reason: Reason = "", as_json: AsJson = False) -> int:
     """Say that the agency has rejected media. A mended file can then be packaged and published.
 
     Example: dam stock deliveries reject falcon-3f2a9c --agency adobe-stock --reason "out of focus"
@@ -111,7 +110,7 @@ def reject(media: References, agency: Agency, reason: Reason = "", as_json: AsJs
 @app.command()
 @command
 def withdraw(
-    media: References, agency: Agency, reason: Reason = "", as_json: AsJson = False
+    media: References, agency: AgencyId, reason: Reason = "", as_json: AsJson = False
 ) -> int:
     """Say that media were withdrawn from the agency; nothing is deleted over there by this.
 
@@ -126,7 +125,7 @@ def import_(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="CSV: file name or media, status, reason.")
     ],
-    agency: Agency,
+    agency: AgencyId,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> int:

@@ -14,6 +14,7 @@ from dam_pipeline.records import Json
 from dam_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
+    from dam_pipeline.settings import Settings
     from dam_pipeline.stock.accepting import Accepted
     from dam_pipeline.stock.record import Item
 
@@ -120,10 +121,11 @@ def run(
         **_categories(category or ()),
         **_releases(release or (), property_release or (), remove_release or ()),
         **_place(place, region, country),
-        **dict.fromkeys(_names(clear)),
     }
     if editorial is not None:
         changes["usage"] = "editorial" if editorial else "commercial"
+    _refuse_both(set(_names(clear)) & set(changes))
+    changes |= dict.fromkeys(_names(clear))
     if not changes and not accept:
         raise ConfigurationError("Nothing is said. `dam stock edit --help` lists what can be.")
     return _edit(media, changes, _names(accept), at_least, dry_run, as_json)
@@ -143,11 +145,15 @@ def _edit(
     from dam_pipeline.stock.people import Edit, edit_records, records_of_people
     from dam_pipeline.stock.shortlist import chosen
 
-    wanted = [one for one in acceptable(accepted_fields) if one == "keywords" or one not in changes]
+    asked = acceptable(accepted_fields)
+    _refuse_both({one for one in asked if one in changes and changes[one] is None})
+    wanted = [one for one in asked if one == "keywords" or one not in changes]
     with Toolbox.open(load_settings()) as tools:
+        notes = _notes_on_categories(tools.settings, changes)
         media = chosen(tools, references)
         with bar("reading", len(media)) as tell:
             before = load_items(tools, media, progress=tell)
+        _refuse_unknown_releases(before, changes)
         least = AT_LEAST if at_least is None else at_least
         taken = [accept(one, wanted, least) for one in before]
         edits = [
@@ -164,18 +170,57 @@ def _edit(
         print_json([_document(*row) for row in rows])
         return Exit.OK
     _tell(before, after, taken)
-    say("Nothing was changed: --dry-run." if dry_run else f"Kept for {len(after)} media.")
+    for note in notes:
+        say(f"note: {note}")
+    kept = sum(bool(one.changes) for one in edits)
+    if dry_run or not kept:
+        say(f"Nothing was changed{': --dry-run' if dry_run else ''}.")
+    else:
+        say(f"Kept for {kept} media.")
     return Exit.OK
 
 
+def _refuse_both(names: set[str]) -> None:
+    if names:
+        raise ConfigurationError(
+            f"{', '.join(sorted(names))}: say something or --clear it, not both at once."
+        )
+
+
+def _refuse_unknown_releases(items: "Sequence[Item]", changes: Mapping[str, Json]) -> None:
+    known = {one.path for item in items for one in item.record.releases}
+    for path in (changes.get("releases") or {}).get("remove", ()):
+        if str(Path(path).expanduser().absolute()) not in known and path not in known:
+            raise ConfigurationError(
+                f"{path} is no release of these media: {', '.join(sorted(known)) or 'they have none'}."
+            )
+
+
+def _notes_on_categories(settings: "Settings", changes: Mapping[str, Json]) -> list[str]:
+    """What to know of the categories that are said; raises ConfigurationError for no agency."""
+    from dam_pipeline.agencies.loading import find_agency, readable_agencies
+    from dam_pipeline.stock.record import StockRecord
+    from dam_pipeline.stock.rules.categories import notes_on
+
+    of_one = {id_: name for id_, name in (changes.get("categories") or {}).items() if name}
+    if not of_one and not changes.get("category"):
+        return []
+    for agency_id in of_one:
+        find_agency(settings, agency_id)
+    said = StockRecord(category=changes.get("category") or "", categories=of_one)
+    return list(notes_on(readable_agencies(settings), said))
+
+
 def merged(accepted: Mapping[str, Json], typed: Mapping[str, Json]) -> dict[str, Json]:
-    """What was accepted with what was typed over it; of keywords both."""
+    """What was accepted with what was typed over it; of keywords both, but for removed ones."""
     both = {**accepted, **typed}
-    if "keywords" in accepted and typed.get("keywords"):
+    if "keywords" in accepted and "keywords" in typed:
         offered, said = accepted["keywords"]["add"], typed["keywords"]
         if isinstance(said, list):
             both["keywords"] = [*said, *offered]
         else:
+            removed = {one.casefold() for one in said.get("remove", [])}
+            offered = [one for one in offered if one.casefold() not in removed]
             both["keywords"] = {**said, "add": [*said.get("add", []), *offered]}
     return both
 
@@ -201,12 +246,14 @@ def _document(before: "Item", after: "Item", taken: "Accepted") -> dict[str, Jso
 
 def _tell(before: "Sequence[Item]", after: "Sequence[Item]", taken: "Sequence[Accepted]") -> None:
     for old, new, accepted in zip(before, after, taken, strict=True):
-        OUT.print(f"{new.media.first_name}  ({new.media.partition_key})", markup=False)
         rows = [
             (name, value_text(change["before"]), value_text(change["after"]))
             for name, change in changed_fields(old, new).items()
         ]
-        table(("field", "before", "after"), rows)
+        if rows or accepted.left_out:
+            OUT.print(f"{new.media.first_name}  ({new.media.partition_key})", markup=False)
+        if rows:
+            table(("field", "before", "after"), rows)
         for name, reason in accepted.left_out.items():
             say(f"{name} is left as it is: {reason}.")
 

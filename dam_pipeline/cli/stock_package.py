@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dam_pipeline.cli.options import AsJson
+from dam_pipeline.cli.options import AgencyId, AsJson
 from dam_pipeline.cli.output import Exit, command, print_json, say, table, total_bar
 from dam_pipeline.records import Json
 from dam_pipeline.settings import load_settings
@@ -20,9 +20,7 @@ def run(
         list[str] | None,
         typer.Argument(metavar="MEDIA", help="Ids, keys, paths or prefixes; else the shortlist."),
     ] = None,
-    agency: Annotated[
-        str, typer.Option(metavar="ID", help="The agency, as `dam stock agencies` lists it.")
-    ] = "",
+    agency: AgencyId = "",
     out: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The package itself; else a folder in DAM_HOME/packages."),

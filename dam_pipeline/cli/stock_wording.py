@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 
 from dam_pipeline.records import Json
+from dam_pipeline.stock.sheets.cells import listed
 
 ANSWERS = {True: "yes", False: "no"}
+SHOWN = 50  # entries of a list
 
 
 def value_text(value: Json) -> str:
@@ -16,7 +18,8 @@ def value_text(value: Json) -> str:
     if isinstance(value, Mapping):
         return _mapping_text(value)
     if isinstance(value, list | tuple):
-        return ", ".join(map(value_text, value))
+        more = f", … and {len(value) - SHOWN:,} more" if len(value) > SHOWN else ""
+        return listed(map(value_text, value[:SHOWN])) + more
     return str(value)
 
 

@@ -4,6 +4,7 @@ A transport delivers a file whole or says that it could not; it resumes what a c
 What is sent, when again and what the ledger says stand in `sending`.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -45,7 +46,8 @@ class Destination:
         """The address without user: what the ledger and people call it."""
         if self.scheme == "file":
             return self.folder
-        return f"{self.scheme}://{self.host}{f':{self.port}' if self.port else ''}{self.folder}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}{f':{self.port}' if self.port else ''}{self.folder}"
 
     @property
     def url(self) -> str:
@@ -86,6 +88,12 @@ class Transport(Protocol):
         bytes is left as it is. Raises DeliveryFailed (`is_lasting` where another try is of no use).
         """
 
+    def make_folder(self) -> None:
+        """Make the destination's folder where it is not there; its parents are not made.
+
+        Raises DeliveryFailed.
+        """
+
     def close(self) -> None:
         """End the connection; also after a failure."""
 
@@ -95,32 +103,40 @@ def parse_destination(text: str) -> Destination:
 
     Raises ConfigurationError for other schemes, and for a password in the address.
     """
-    begin, _, path = text.partition("://")[2].partition("/")  # a path may hold # and ?
-    parts = urlsplit(text.partition("://")[0] + "://" + begin)
-    if not parts.scheme or "://" not in text:
-        return Destination("file", folder=str(Path(text).expanduser().absolute()))
-    if parts.scheme not in TRANSPORTS:
-        raise ConfigurationError(
-            f"{text}: nothing is known of {parts.scheme}://. Use one of "
-            f"{', '.join(f'{one}://' for one in TRANSPORTS)} or the path of a folder."
-        )
+    scheme, is_url, rest = text.partition("://")
+    if not is_url:
+        return Destination("file", folder=_own_folder(text))
+    begin, _, path = rest.partition("/")  # a path may hold # and ?
+    if "@" not in begin and ":" in begin and "@" in path:
+        begin = f"{begin}@"  # a password with a slash in it
+    try:
+        parts = urlsplit(f"{scheme}://{begin}")
+        host, port = parts.hostname or "", 0 if parts.password is not None else parts.port or 0
+    except ValueError:  # it names what stands there, which may be a part of a password
+        raise ConfigurationError("That is no address: write sftp://user@host:port/folder.") from None
     if parts.password is not None:
         raise ConfigurationError(
             "An address may not hold a password: it would be kept in the ledger and in logs. "
             "`dam stock login` or a variable keeps it; see docs/how-to/publish.md."
         )
-    if parts.scheme != "file" and not parts.hostname:
-        raise ConfigurationError(f"{text} names no host. Write {parts.scheme}://user@host/folder.")
-    try:
-        port = parts.port or 0
-    except ValueError as error:
+    if parts.scheme not in TRANSPORTS:
         raise ConfigurationError(
-            f"{text}: {error}. Write {parts.scheme}://host:port/folder."
-        ) from error
+            f"{text}: nothing is known of {scheme}://. Use one of "
+            f"{', '.join(f'{one}://' for one in TRANSPORTS)} or the path of a folder."
+        )
+    if parts.scheme != "file" and not host:
+        raise ConfigurationError(f"{text} names no host. Write {parts.scheme}://user@host/folder.")
     folder = f"/{path}".rstrip("/")
-    return Destination(
-        parts.scheme, parts.hostname or "", port, unquote(parts.username or ""), folder
-    )
+    return Destination(parts.scheme, host, port, unquote(parts.username or ""), folder)
+
+
+def _own_folder(text: str) -> str:
+    if re.match(rf"[^./~][^/]*@|({'|'.join(TRANSPORTS)}):", text):
+        raise ConfigurationError(
+            "That looks like a server: write sftp://user@host/folder. For a folder of such a name, "
+            "write ./ before it."
+        )
+    return str(Path(text).expanduser().absolute())
 
 
 def warning_of(destination: Destination) -> str:
@@ -130,6 +146,15 @@ def warning_of(destination: Destination) -> str:
 
 
 def open_transport(destination: Destination, settings: Settings) -> Transport:
-    """Connect and log in; raises DeliveryFailed, ConfigurationError where a login is missing."""
+    """Connect, log in and make the destination's folder.
+
+    Raises DeliveryFailed, and ConfigurationError where a login is missing.
+    """
     module = import_module(TRANSPORTS[destination.scheme])
-    return cast(Transport, module.open_transport(destination, settings))
+    transport = cast(Transport, module.open_transport(destination, settings))
+    try:
+        transport.make_folder()
+    except BaseException:
+        transport.close()
+        raise
+    return transport

@@ -2,11 +2,12 @@
 
 import base64
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 import paramiko
-from paramiko.hostkeys import HostKeys, InvalidHostKey
+from paramiko.hostkeys import HostKeyEntry, HostKeys, InvalidHostKey
 
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.publishing import Destination
@@ -29,11 +30,22 @@ def load_host_keys(settings: Settings, into: HostKeys) -> None:
         if path is None or (path != settings.ssh_known_hosts and not path.exists()):
             continue
         try:
-            into.load(str(path))
+            _load(path, into)
         except (OSError, InvalidHostKey, UnicodeDecodeError) as error:
             raise ConfigurationError(
                 f"{path} cannot be read ({error}). Mend or remove it."
             ) from error
+
+
+def _load(path: Path, into: HostKeys) -> None:
+    for line in map(str.strip, path.read_text().splitlines()):
+        if line[:1] in ("", "#", "@"):  # paramiko takes marks (of authorities) for broken keys
+            continue
+        with suppress(paramiko.SSHException):  # a kind of key that is unknown here
+            entry = HostKeyEntry.from_line(line)
+            for host in entry.hostnames if entry else ():
+                if entry.key.get_name() not in (into.lookup(host) or {}):
+                    into.add(host, entry.key.get_name(), entry.key)
 
 
 def trust(settings: Settings, host: str, key: paramiko.PKey) -> Path:
@@ -41,7 +53,7 @@ def trust(settings: Settings, host: str, key: paramiko.PKey) -> Path:
     path = settings.home / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     keys = HostKeys(str(path) if path.exists() else None)
-    if host in keys:
+    while host in keys:
         del keys[host]
     keys.add(host, key.get_name(), key)
     keys.save(str(path))

@@ -75,6 +75,12 @@ class FileTransport:
         with self.place.told(remote):
             return _Delivery(self, source, name, sha256, progress, remote).run()
 
+    def make_folder(self) -> None:
+        """See `Transport`."""
+        if path := path_there(self.destination, ""):
+            with self.place.told(self.destination.address):
+                self.place.make_folder(path)
+
     def close(self) -> None:
         """End the connection."""
         self.place.close()
@@ -113,11 +119,8 @@ class _Delivery:
         return Receipt(self.remote, self.size, self.sent_bytes, verified)
 
     def _make_folders(self) -> None:
-        destination = self.transport.destination
-        inner = [str(one) for one in reversed(PurePosixPath(self.name).parents[:-1])]
-        for folder in ("", *inner):
-            if path := path_there(destination, folder):
-                self.place.make_folder(path)
+        for folder in reversed(PurePosixPath(self.name).parents[:-1]):
+            self.place.make_folder(path_there(self.transport.destination, str(folder)))
 
     def _send(self) -> None:
         """Bring the part to its full size; raises PackageInvalid when the file is not its hash."""
@@ -233,7 +236,7 @@ def local_size(source: Path) -> int:
 def checked_name(name: str) -> str:
     """A name that stays below its folder and in its line; raises PackageInvalid for others."""
     is_odd = any(category(sign) in ("Cc", "Cs") for sign in name)  # control signs, no characters
-    if is_odd or any(part in ("", ".", "..") for part in name.split("/")):
+    if is_odd or "\\" in name or any(part in ("", ".", "..") for part in name.split("/")):
         raise PackageInvalid(f"{name!r} cannot be the name of a file over there. Package again.")
     return name
 

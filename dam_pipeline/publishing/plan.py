@@ -1,5 +1,6 @@
 """What publishing a package would send, and what not and why: read and decided, nothing is changed."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from dam_pipeline.packaging.manifest import (
 )
 from dam_pipeline.packaging.verification import OnBytes, verify_package
 from dam_pipeline.publishing import Destination
+from dam_pipeline.publishing.parts import checked_name
 from dam_pipeline.settings import Settings
 from dam_pipeline.stock.deliveries import (
     ENDED,
@@ -82,7 +84,7 @@ def plan_delivery(
     """Decide what to send; with `again` also what the agency has or has had already.
 
     All files are read before: `checked` hears how far that is. Raises PackageInvalid, naming the
-    files, for a package that is not what its manifest says.
+    files, for a package that is not what its manifest says, or whose names would not do over there.
     """
     manifest = read_manifest(folder)
     if problems := verify_package(folder, manifest, checked):
@@ -92,6 +94,7 @@ def plan_delivery(
             f"{' '.join(map(str, problems[:TOLD_PROBLEMS]))}{more}"
         )
     files = list(_files(folder, manifest, destination))
+    _check_names(files)
     latest = Deliveries(settings).latest()
     why_not = {} if again else no_longer_to_send(latest, [one.delivery for one in files])
     outgoing, left_out = [], []
@@ -114,7 +117,9 @@ def _files(folder: Path, manifest: Manifest, destination: Destination) -> Iterat
     ]
     entries: Sequence[PackagedFile | PackagedItem] = (*uploads, *manifest.items, *tables)
     for entry in entries:
-        name = (PurePosixPath(entry.folder) / PurePosixPath(entry.file).name).as_posix()
+        name = checked_name(
+            (PurePosixPath(entry.folder) / PurePosixPath(entry.file).name).as_posix()
+        )
         item = entry if isinstance(entry, PackagedItem) else None
         delivery = Delivery(
             agency=manifest.agency,
@@ -134,8 +139,17 @@ def _files(folder: Path, manifest: Manifest, destination: Destination) -> Iterat
         yield Outgoing(folder / entry.file, name, delivery, entry in tables)
 
 
+def _check_names(files: Sequence[Outgoing]) -> None:
+    """Raise PackageInvalid where two files would be one over there."""
+    counts = Counter(one.name.casefold() for one in files)
+    if twice := [one.delivery.file for one in files if counts[one.name.casefold()] > 1]:
+        raise PackageInvalid(
+            f"Of {', '.join(twice)} several would have the same name over there. Package again."
+        )
+
+
 def _left_out(wanted: Delivery, old: Delivery) -> Delivery:
-    """What is told of a file that is not sent: where it stands, and how to send it all the same."""
+    """What is told of a file that is not sent: what is there of it, and how to send it all the same."""
     since = f"since {old.when[:10]} at {old.remote or old.destination}"
     why = f"{wanted.agency} has it {since}"
     if old.state in ENDED:
@@ -143,6 +157,9 @@ def _left_out(wanted: Delivery, old: Delivery) -> Delivery:
         why = f"{wanted.agency} has had these bytes {since}; it is {old.state}{said}"
     return wanted.now(
         old.state,
+        sha256=old.sha256,
+        size_bytes=old.size_bytes,
+        master_sha256=old.master_sha256,
         remote=old.remote,
         verified=old.verified if old.state in THERE else "",
         reason=f"{why}. --again sends it once more.",

@@ -68,6 +68,9 @@ class BucketTransport:
             )
         return Receipt(remote, sums.size, sent, verified.by)
 
+    def make_folder(self) -> None:
+        """Buckets have no folders."""
+
     def close(self) -> None:
         """There is nothing to end: connections belong to the process."""
 

@@ -4,6 +4,7 @@ import errno
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from os import SEEK_CUR
 
 import paramiko
 
@@ -22,6 +23,9 @@ KEEPALIVE_S = 30
 READS_AHEAD = 512  # with 64 of 32 KiB, reading 50 MB took 6.1 s on loopback, with these 0.8 s
 HASHED_WITHIN_S = 900.0
 """A server that hashes a large file says nothing meanwhile."""
+
+ANSWERED_BYTES = 32 << 20
+"""So much is written at most without asking whether the server could."""
 
 NO_REASON = " The server gives no reason: a full disk, a quota?"
 
@@ -128,12 +132,27 @@ class _Server:
         return size
 
     def append(self, path: str, offset: int, pieces: Iterable[bytes]) -> None:
-        """Write without waiting for each answer: what is lost on the way is found by the size."""
-        with self._sftp.open(path, "r+b" if offset else "wb") as file:
-            file.set_pipelined(True)
-            file.seek(offset)
-            for piece in pieces:
-                file.write(piece)
+        """Write without waiting for each answer; they are asked for now and then, and at the end."""
+        at = written = offset
+        piece = b""
+        try:
+            with self._sftp.open(path, "r+b" if offset else "wb") as file:
+                file.seek(offset)
+                file.set_pipelined(True)
+                for piece in pieces:
+                    file.write(piece)
+                    at += len(piece)
+                    if at - written >= ANSWERED_BYTES:
+                        _wait_for_answers(file, piece)
+                        written = at
+                _wait_for_answers(file, piece)
+        except TimeoutError:
+            raise
+        except OSError:
+            # Behind the write that failed others may have come through: the part has a hole.
+            with suppress(OSError, EOFError, paramiko.SSHException):
+                self._sftp.truncate(path, written)
+            raise
 
     def read(self, path: str, offset: int) -> Iterator[bytes] | None:
         """See `Place.read`."""
@@ -184,6 +203,14 @@ class _Server:
     def close(self) -> None:
         """End the connection, whatever anybody waits for on it."""
         self._client.close()
+
+
+def _wait_for_answers(file: paramiko.SFTPFile, piece: bytes) -> None:
+    """Raise what became of all writes, the last of which was of this piece; closing would not."""
+    file.set_pipelined(False)
+    file.seek(-len(piece[-1:]), SEEK_CUR)
+    file.write(piece[-1:])  # its last byte once more: a write that waits, also for those before it
+    file.set_pipelined(True)
 
 
 def _pieces(file: paramiko.SFTPFile, offset: int) -> Iterator[bytes]:

@@ -132,11 +132,17 @@ class Deliveries:
         return [Delivery.from_json(entry) for entry in self._journal.entries()]
 
     def latest(self) -> dict[tuple[str, str, str], Delivery]:
-        """The last word on each delivery, by its key, in the order in which they were said."""
+        """The last word on each delivery, by its key, in the order in which they were said.
+
+        To plan it once more, or to take such a plan back, leaves what the agency has or had.
+        """
         found: dict[tuple[str, str, str], Delivery] = {}
+        stood: dict[tuple[str, str, str], Delivery] = {}
         for one in self.history():
+            if one.state in (*THERE, *ENDED):
+                stood[one.key] = one
             found.pop(one.key, None)
-            found[one.key] = one
+            found[one.key] = stood.get(one.key, one) if one.state is DeliveryState.PLANNED else one
         return found
 
     def of_assets(self, asset_ids: Iterable[str]) -> dict[str, list[Delivery]]:

@@ -16,7 +16,7 @@ from dam_pipeline.stages.work import Toolbox
 from dam_pipeline.stock.embedded import said_in_file
 from dam_pipeline.stock.footage import gamma_of, profile_of
 from dam_pipeline.stock.people import Word, laid_over, records_of_people
-from dam_pipeline.stock.record import Item, StockRecord
+from dam_pipeline.stock.record import Item, StockRecord, Suggestion
 from dam_pipeline.stock.suggestions import FACTS, SURE_ENOUGH, known, suggestions
 from dam_pipeline.stores.derived import DerivedFiles
 
@@ -35,7 +35,7 @@ def load_items(
     """The items of these media, in their order; `probe.container` is empty where nobody probed.
 
     `words` are what people said, by asset id, where not what the journal holds. `probe.raw` is left
-    out: it is large. Raises SchemaMismatch for a damaged journal or file.
+    out: it is large. Raises SchemaMismatch for a damaged journal.
     """
     words = records_of_people(tools.settings) if words is None else words
     library = known.open_library(tools)
@@ -47,14 +47,16 @@ def load_items(
         said = [_said(tools.derived, one, words.get(one.asset_id, Word())) for one in some]
         places = tools.catalogue.locations_of(ids)
         for one, what in zip(said, known.read_known(tools, library, said), strict=True):
-            items.append(_item(tools.derived, one, what, places[one.media.media_id]))
+            word = words.get(one.media.asset_id, Word())
+            offered = tuple(x for x in suggestions(what) if not _is_refused(x, word))
+            items.append(_item(tools.derived, one, offered, places[one.media.media_id]))
             progress(len(items), one.media.partition_key)
     return items
 
 
 def _said(derived: DerivedFiles, media: Media, word: Word) -> known.Said:
     """What people and the file say of a media."""
-    document = _result(derived, media.media_id, "probe")
+    document, trouble = _result(derived, media.media_id, "probe")
     probe = Probe.from_json(document) if document else _nothing_probed(media)
     in_file = said_in_file(probe)
     return known.Said(
@@ -63,13 +65,25 @@ def _said(derived: DerivedFiles, media: Media, word: Word) -> known.Said:
         record=laid_over(StockRecord.from_json(in_file), word),
         said_by={**dict.fromkeys(in_file, "file"), **dict.fromkeys(word.fields, "person")},
         faces=faces_at_once(derived, media.media_id) if probe.has_picture else None,
+        trouble=trouble,
     )
 
 
+def _is_refused(one: Suggestion, word: Word) -> bool:
+    """Whether a person took this keyword away: it is not offered again."""
+    if one.field != "keywords":
+        return False
+    return str(one.value).casefold() in {
+        str(x).casefold() for x in word.removed.get("keywords", ())
+    }
+
+
 def _item(
-    derived: DerivedFiles, said: known.Said, what: known.Known, places: Sequence[Location]
+    derived: DerivedFiles,
+    said: known.Said,
+    offered: tuple[Suggestion, ...],
+    places: Sequence[Location],
 ) -> Item:
-    offered = suggestions(what)
     facts = {
         one.field: one
         for one in reversed(offered)  # the surest last
@@ -80,13 +94,14 @@ def _item(
         media=said.media,
         uri=_readable_at(places),
         probe=replace(said.probe, raw={}),
-        sha256=str(_result(derived, said.media.media_id, "checksum").get("sha256", "")),
+        sha256=str(_result(derived, said.media.media_id, "checksum")[0].get("sha256", "")),
         record=StockRecord.from_json(said.record.to_json() | values),
         said_by={**said.said_by, **{name: one.source for name, one in facts.items()}},
         suggestions=offered,
         faces=said.faces,
         profile=profile_of(said.probe.raw),
         gamma=gamma_of(said.probe.raw),
+        trouble=said.trouble,
     )
 
 
@@ -122,9 +137,15 @@ def _nothing_probed(media: Media) -> Probe:
     )
 
 
-def _result(derived: DerivedFiles, media_id: str, stage: str) -> Mapping[str, Json]:
-    stored = derived.outcome(media_id, stage)
-    return stored.result if stored and stored.state is State.DONE else {}
+def _result(derived: DerivedFiles, media_id: str, stage: str) -> tuple[Mapping[str, Json], str]:
+    """What a stage found; where it failed, or its file is of another version, nothing and why."""
+    try:
+        stored = derived.outcome(media_id, stage)
+    except SchemaMismatch as error:
+        return {}, str(error)
+    if stored and stored.state is State.DONE:
+        return stored.result, ""
+    return {}, stored.reason if stored and stored.state is State.FAILED else ""
 
 
 def _readable_at(places: Sequence[Location]) -> str:

@@ -100,6 +100,7 @@ class Item:
     another program), or the source of a suggestion of facts. `uri` is where the master can be read
     now, empty where nowhere; `faces` the most faces seen at once, None while nobody looked. `profile`
     is the codec's by ffprobe (`HQ`), `gamma` a camera's log curve, empty for an ordinary one.
+    `trouble` is why nothing is known of the file although it was looked at.
     """
 
     media: Media
@@ -112,6 +113,7 @@ class Item:
     faces: int | None = None
     profile: str = ""
     gamma: str = ""
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Rules on categories, and how a person's words become the agency's codes."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -26,17 +27,24 @@ def codes_of(agency: Agency, record: StockRecord) -> tuple[str, ...]:
     return tuple(dict.fromkeys(code for code in codes if code))
 
 
+def notes_on(agencies: Sequence[Agency], said: StockRecord) -> Iterator[str]:
+    """What to know of categories that are in no list for which a person said them."""
+    listing = [one for one in agencies if one.categories.known]
+    unknown = {one.id: _unknown(one, said) for one in listing}
+    for agency in listing:
+        if agency.id in said.categories:
+            for name in unknown[agency.id]:
+                yield f"{agency.name} has no category {name!r}.{_nearest([agency], name)}"
+    if said.category and all(_unknown(one, replace(said, categories={})) for one in listing):
+        yield f"No agency has a category {said.category!r}.{_nearest(listing, said.category)}"
+
+
 @rule("error", "warning")
 def category_unknown(case: Case) -> Iterator[Said]:
     """Categories are in the agency's list; one for all agencies may be missing where none is needed."""
     agency, record = case.agency, case.item.record
-    known = _known(agency.categories)
-    if not known:
-        return
-    for name in _names(agency, record):
-        if _plain(name) in known:
-            continue
-        message = f"{agency.name} has no category {name!r}.{_nearest(agency, name)}"
+    for name in _unknown(agency, record):
+        message = f"{agency.name} has no category {name!r}.{_nearest([agency], name)}"
         is_wanted = agency.id in record.categories or agency.categories.min_count
         yield (Wrong if is_wanted else Advice)(message, _fix(case))
 
@@ -45,7 +53,7 @@ def category_unknown(case: Case) -> Iterator[Said]:
 def category_missing(case: Case) -> Iterator[Said]:
     """There are as many categories as the agency asks for at least."""
     found, least = len(case.submission.categories), case.agency.categories.min_count
-    if found < least and not _unknown(case):
+    if found < least and not _unknown(case.agency, case.item.record):
         message = f"There are {found} categories, {case.agency.name} asks for {least}."
         yield Wrong(message, _fix(case))
 
@@ -87,17 +95,20 @@ def _plain(text: str) -> str:
     return " ".join(re.findall(r"\w+", re.sub(r"\band\b", " ", text.casefold())))
 
 
-def _unknown(case: Case) -> list[str]:
-    known = _known(case.agency.categories)
-    names = _names(case.agency, case.item.record)
-    return [one for one in names if _plain(one) not in known] if known else []
+def _unknown(agency: Agency, record: StockRecord) -> list[str]:
+    """A person's words that are not in the agency's list; none where no list is known."""
+    known = _known(agency.categories)
+    return [one for one in _names(agency, record) if _plain(one) not in known] if known else []
 
 
-def _nearest(agency: Agency, name: str) -> str:
-    by_plain = {_plain(one.name): one.name for one in agency.categories.known}
+def _nearest(agencies: Sequence[Agency], name: str) -> str:
+    by_plain = {
+        _plain(one.name): one.name for agency in agencies for one in agency.categories.known
+    }
     close = get_close_matches(_plain(name), by_plain, NEAREST, LIKENESS)
     return f" Nearest: {', '.join(by_plain[one] for one in close)}." if close else ""
 
 
 def _fix(case: Case) -> str:
-    return case.say("category", f"--category '{case.agency.categories.known[0].name}'")
+    names = ", ".join(one.name for one in case.agency.categories.known)
+    return f"{case.say('category', '--category NAME')} ({names})"

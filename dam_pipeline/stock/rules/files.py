@@ -28,9 +28,12 @@ def master_superseded(case: Case) -> Iterator[Said]:
 @rule("error")
 def never_processed(case: Case) -> Iterator[Said]:
     """The file was looked at, so that its form can be held against what the agency takes."""
-    if not case.is_probed:
-        message = f"The file {case.item.media.first_name} was never processed."
-        yield Wrong(message, f"dam retry {case.key}")
+    name, trouble = case.item.media.first_name, case.item.trouble.rstrip(".")
+    if trouble:
+        fix = f"Copy it again from its source and `dam ingest` it, or dam stock shortlist remove {case.key}"
+        yield Wrong(f"The file {name} could not be read: {trouble}.", fix)
+    elif not case.is_probed:
+        yield Wrong(f"The file {name} was never processed.", f"dam retry {case.key}")
 
 
 @rule("error")

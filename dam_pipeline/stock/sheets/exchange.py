@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dam_pipeline.errors import ConfigurationError, SchemaMismatch
+from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.records import Media
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages.work import Toolbox
@@ -87,18 +87,18 @@ def compare_sheet(
     """
     rows = list(read_sheet(path, KEY, encoding))
     found = [_found(tools, number, cells) for number, cells in rows]
-    items, missing = _items(tools, [one for one in found if isinstance(one, Media)])
+    media = [one for one in found if isinstance(one, Media)]
+    items = {one.media.media_id: one for one in load_items(tools, media)}
     headings = dict.fromkeys(name for _, cells in rows for name in cells)
     compared, seen = [], dict[str, int]()
-    for (number, cells), media in zip(rows, found, strict=True):
+    for (number, cells), one in zip(rows, found, strict=True):
         reference = shown(cells[KEY])
-        trouble = media if isinstance(media, str) else missing.get(media.media_id, "")
-        if isinstance(media, Media) and seen.setdefault(media.asset_id, number) != number:
-            trouble = f"row {seen[media.asset_id]} is about the same file; keep one of them"
-        if trouble or not isinstance(media, Media):
-            compared.append(RowChange(number, reference, problems=(trouble,)))
+        if isinstance(one, Media) and seen.setdefault(one.asset_id, number) != number:
+            one = f"row {seen[one.asset_id]} is about the same file; keep one of them"
+        if isinstance(one, str):
+            compared.append(RowChange(number, reference, problems=(one,)))
             continue
-        item = items[media.media_id]
+        item = items[one.media_id]
         row = RowReader(item, cells, path.resolve().parent, clear_empty, resolution)
         compared.append(row.compared(number, reference))
     return SheetChange(tuple(compared), tuple(_unknown_columns(headings)))
@@ -127,21 +127,6 @@ def _found(tools: Toolbox, number: int, cells: Mapping[str, Cell]) -> Media | st
         return tools.catalogue.find(reference)
     except (ConfigurationError, ValueError) as error:
         return str(error)
-
-
-def _items(tools: Toolbox, media: Sequence[Media]) -> tuple[dict[str, Item], dict[str, str]]:
-    """Items by media id; and of those that have none, why."""
-    try:
-        return {one.media.media_id: one for one in load_items(tools, media)}, {}
-    except SchemaMismatch:
-        pass
-    items, missing = dict[str, Item](), dict[str, str]()
-    for one in media:
-        try:
-            items[one.media_id] = load_items(tools, [one])[0]
-        except SchemaMismatch as error:
-            missing[one.media_id] = str(error)
-    return items, missing
 
 
 def _unknown_columns(headings: Mapping[str, None]) -> list[str]:

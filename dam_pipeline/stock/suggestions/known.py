@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from dam_pipeline.agencies.loading import all_agencies, shipped_agencies
-from dam_pipeline.errors import ConfigurationError, SchemaMismatch
+from dam_pipeline.agencies.loading import readable_agencies
+from dam_pipeline.errors import SchemaMismatch
 from dam_pipeline.models import spaces
 from dam_pipeline.records import Json, Media, Probe, State
 from dam_pipeline.stages.work import Toolbox
@@ -39,13 +39,17 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What is read of a media for its item: `record` is what people and the file say, `said_by` who."""
+    """What is read of a media for its item: `record` is what people and the file say, `said_by` who.
+
+    `trouble` tells why the file could not be read.
+    """
 
     media: Media
     probe: Probe
     record: StockRecord
     said_by: Mapping[str, str]
     faces: int | None
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,13 +77,9 @@ class Known:
 
 
 def open_library(tools: Toolbox) -> Library:
-    """What is the same for all media of a library; those that ship where an agency of its own is wrong."""
-    try:
-        agencies = all_agencies(tools.settings)
-    except ConfigurationError:
-        agencies = shipped_agencies()  # whoever asks for that agency is told
+    """What is the same for all media of a library."""
     categories: dict[str, str] = {}
-    for agency in agencies:
+    for agency in readable_agencies(tools.settings):
         for category in agency.categories.known:
             for word in (category.name, *category.also):
                 categories.setdefault(singular(word), category.name)
