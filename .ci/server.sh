@@ -15,7 +15,7 @@
 #
 # A script sets NAME, PORTS (how many it takes) and READY_WITHIN_S, and either MODULE and VERSION of
 # a Go program, or PROGRAM (a path) and PACKAGES (Debian's, which hold it), or a function
-# `find_server` that sets SERVER. Its functions find `folder`, `ports` and
+# `find_server` that sets SERVER; and NEEDS, a program without which it cannot be prepared. Its functions find `folder`, `ports` and
 # `secret` at hand: `launch` (ends in `spawn PROGRAM …`), `answers`, `facts`, and where there is
 # something to do `prepare` (before the first start) and `furnish` (once it first answered).
 # shellcheck shell=bash disable=SC2034,SC2154
@@ -101,7 +101,12 @@ program() { # where the program is for the server of this folder
     [ -x "$SERVER" ] || SERVER=/$PROGRAM
 }
 
+has_tool() { # what makes the server's keys; only root can have it brought
+    [ -z "${NEEDS:-}" ] || command -v "$NEEDS" >/dev/null || fail "It needs $NEEDS, which is not here."
+}
+
 build() {
+    has_tool
     [ -z "${PACKAGES:-}" ] || unpack
     [ -n "${MODULE:-}" ] || { find_server && return; }
     go_program
@@ -128,6 +133,7 @@ compile() { # into a folder beside, so that a broken build leaves nothing behind
 }
 
 cached() {
+    has_tool
     [ -n "${MODULE:-}" ] || { find_server && return; }
     go_program
     [ -x "$SERVER" ] || fail "The server is not built yet: \`.ci/$NAME.sh build\` does (needs Go)."

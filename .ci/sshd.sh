@@ -10,6 +10,7 @@ PORTS=1
 READY_WITHIN_S=10
 PROGRAM=usr/sbin/sshd
 PACKAGES=(openssh-server libwrap0)
+NEEDS=ssh-keygen
 . "$(dirname "${BASH_SOURCE[0]}")/server.sh"
 
 prepare() {
@@ -33,6 +34,7 @@ UsePAM yes
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 MaxStartups 100
+DisableForwarding yes
 Subsystem sftp internal-sftp
 ForceCommand internal-sftp -d $folder/data
 END

@@ -10,10 +10,10 @@ PORTS=1
 READY_WITHIN_S=10
 PROGRAM=usr/sbin/vsftpd
 PACKAGES=(vsftpd libwrap0)
+NEEDS=openssl
 . "$(dirname "${BASH_SOURCE[0]}")/server.sh"
 
 prepare() {
-    command -v openssl >/dev/null || fail "It needs a certificate: apt-get install openssl"
     bring_program
     mkdir -p "$folder/data/etc" "$folder/data/incoming"
     [ -z "${FTP_PLAIN:-}" ] || touch "$folder/plain"

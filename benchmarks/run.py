@@ -15,7 +15,7 @@ from results import RESULTS, tell
 HERE = Path(__file__).parent
 SHORT = ("ingest", "speech", "loop", "obvious", "bookkeeping", "memory")
 LONG = ("faces", "search", "graph", "unchanged", "packaging")
-SERVERS = ("weaviate", "s3", "storage", "tick", "scattered", "workers")
+SERVERS = ("weaviate", "s3", "storage", "tick", "scattered", "workers", "publishing")
 
 
 def run(question: str) -> bool:

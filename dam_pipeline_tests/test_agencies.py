@@ -1,6 +1,7 @@
 """Agencies as data: what ships, a library's own, what is wrong in a file, and templates of tables."""
 
 import codecs
+import json
 import re
 import subprocess
 import zipfile
@@ -14,11 +15,11 @@ from dam_pipeline.agencies.agency import Agency
 from dam_pipeline.agencies.keeping import add_agency, forget_agency, import_template
 from dam_pipeline.agencies.listing import APART, rules_of
 from dam_pipeline.agencies.loading import (
+    broken_agencies,
     find_agency,
     known_agencies,
     known_agency,
     read_agency,
-    readable_agencies,
     shipped_agencies,
     shipped_files,
 )
@@ -80,7 +81,7 @@ class TestShipped:
     """What ships."""
 
     def test_all_nine_are_there(self, settings: Settings) -> None:
-        assert {one.id for one in readable_agencies(settings)} == NINE
+        assert {one.agency.id for one in known_agencies(settings)} == NINE
 
     @pytest.mark.parametrize("agency", shipped_agencies(), ids=lambda one: one.id)
     def test_every_rule_that_is_set_has_a_source(self, agency: Agency) -> None:
@@ -130,7 +131,7 @@ class TestShipped:
         assert found.generated == "forbidden"
 
     def test_what_separates_keywords_may_not_stand_in_one(self, settings: Settings) -> None:
-        for agency in readable_agencies(settings):
+        for agency in (one.agency for one in known_agencies(settings)):
             if agency.table:
                 assert agency.table.keyword_separator.strip() in agency.keywords.forbidden
 
@@ -186,7 +187,16 @@ class TestOwn:
         own(settings, "small", SMALL)
         found = find_agency(settings, "small")
         assert (found.id, found.confidence, found.title.max_length) == ("small", "C", 12)
-        assert {one.id for one in readable_agencies(settings)} == {*NINE, "small"}
+        assert {one.agency.id for one in known_agencies(settings)} == {*NINE, "small"}
+
+    def test_a_table_is_called_by_its_form_unless_a_name_is_given(self, settings: Settings) -> None:
+        table = '[table]\nformat = "xml"\nroot = "items"\nrow = "item"\n'
+        table += 'columns = [{ heading = "file", value = "file_name" }]\n'
+        own(settings, "small", SMALL + table)
+        assert find_agency(settings, "small").table.file_name == "metadata.xml"
+        own(settings, "small", SMALL + table + 'file_name = "batch.xml"\n')
+        assert find_agency(settings, "small").table.file_name == "batch.xml"
+        assert find_agency(settings, "generic").table.file_name == "metadata.csv"
 
     def test_one_of_the_same_id_takes_the_place_of_the_shipped_one(
         self, settings: Settings
@@ -210,7 +220,7 @@ class TestOwn:
     def test_one_broken_file_does_not_hide_the_others(self, settings: Settings) -> None:
         own(settings, "small", "title = 3")
         assert find_agency(settings, "alamy").name == "Alamy"
-        assert {one.id for one in readable_agencies(settings)} == NINE
+        assert {one.agency.id for one in known_agencies(settings)} == NINE
         with pytest.raises(ConfigurationError, match=r"small\.toml"):
             find_agency(settings, "small")
 
@@ -221,8 +231,10 @@ class TestOwn:
 
     def test_a_file_whose_name_is_no_id_is_named(self, settings: Settings) -> None:
         own(settings, "My Agency", SMALL)
-        with pytest.raises(ConfigurationError, match=r"My Agency is no id.*my-agency\.toml"):
-            known_agencies(settings)
+        assert "my-agency.toml" in broken_agencies(settings)["My Agency"]
+        listed = dam("stock", "agencies", "--json")
+        assert (listed.exit_code, len(json.loads(listed.stdout))) == (3, len(NINE))
+        assert "My Agency is no id" in listed.stderr
 
     def test_a_file_that_is_no_utf_8_is_named(self, settings: Settings) -> None:
         own(settings, "small", "").write_bytes(b"name = '\xff'")
@@ -265,7 +277,7 @@ class TestOwn:
         assert headings(two, "pond5") == POND5.split(",")
         forget_agency(two, "small", dry_run=False)
         forget_agency(two, "pond5", dry_run=False)
-        assert {agency.id for agency in readable_agencies(one)} == NINE
+        assert {known.agency.id for known in known_agencies(one)} == NINE
         assert known_agency(one, "pond5").template is None
 
 

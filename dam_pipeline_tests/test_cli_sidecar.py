@@ -5,10 +5,10 @@ import json
 import os
 import random
 import shutil
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clips import exiftool
@@ -20,8 +20,9 @@ from dam_pipeline.identity import uri_to_path
 from dam_pipeline.media.exif_writer import ExifWriter
 from dam_pipeline.records import Provenance, State, StoredOutcome
 from dam_pipeline.settings import load_settings
+from dam_pipeline.sidecars import syncing
 from dam_pipeline.sidecars.packet import changed_packet, read_packet
-from dam_pipeline.sidecars.syncing import Options, synchronise
+from dam_pipeline.sidecars.syncing import TRIES, Options, synchronise
 from dam_pipeline.stages.engine import run_stages
 from dam_pipeline.stages.recording import stage_row
 from dam_pipeline.stages.work import Toolbox
@@ -253,6 +254,25 @@ def test_a_media_that_was_never_probed_and_a_broken_sidecar_do_not_stop_the_othe
     assert never.exists()
 
 
+def test_a_file_that_can_never_be_probed_is_told_with_its_reason_where_somebody_spoke_of_it(
+    photos: Photos,
+) -> None:
+    for name in ("silent.jpg", "spoken.jpg"):
+        (photos.folder / name).parent.mkdir(exist_ok=True)
+        (photos.folder / name).write_bytes(b"no picture " + name.encode())
+    photos.ingest()
+    assert dam("sidecar", "write", "--all", "--beside").exit_code == 0
+    photos.edit(photos.folder / "spoken.jpg", title="Harbour")
+    result = dam("sidecar", "write", "--all", "--beside")
+    assert result.exit_code == 3
+    told = result.stderr.splitlines()
+    assert told[-1] == "2 looked at, 0 differ. 1 failed"
+    assert "spoken-" in told[0]
+    assert "not a picture as its name says" in told[0]
+    assert "retry" not in result.stderr
+    assert "silent" not in result.stderr
+
+
 @pytest.mark.parametrize("name", [b"line\nbreak.jpg", b"latin-\xe9.jpg", "é🎬 \"'[b].jpg".encode()])
 def test_odd_names_get_their_sidecar(photos: Photos, name: bytes) -> None:
     path = Path(os.fsdecode(os.path.join(os.fsencode(photos.folder), name)))
@@ -455,9 +475,99 @@ def test_a_conflict_is_told_and_left_alone_until_a_side_is_chosen(
     assert dam_json("sidecar", "diff", str(photo), "--beside")[0]["fields"] == []
 
 
-def test_lightrooms_sidecar_is_joined_and_its_develop_settings_stay(
+LOOKS: dict[str, Callable[[Photos], object]] = {
+    "before it is probed": lambda _photos: None,
+    "after it was probed": lambda photos: photos.ingest(),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_at_first_contact_no_word_of_the_original_or_the_sidecar_is_lost(
+    photos: Photos, photo: Path, look: str
+) -> None:
+    """The original has a title and keywords embedded, and so has what Lightroom put beside it."""
+    sidecar = photo.with_suffix(".xmp")
+    sidecar.write_text(LIGHTROOM)
+    LOOKS[look](photos)
+    for command in ("diff", "merge", "merge"):
+        result = dam("sidecar", command, str(photo), "--beside", "--json")
+        assert result.exit_code == 3
+        (found,) = json.loads(result.stdout)
+        assert found["conflicts"] == ["title"]
+        (title,) = (one for one in found["fields"] if one["field"] == "title")
+        assert (title["ours"], title["theirs"]) == ("Embedded", "Harbour")
+    there = read_packet(sidecar.read_bytes())
+    assert (there["title"], there["keywords"]) == ("Harbour", ("lake", "boats", "sea"))
+    for ingest in (lambda: None, photos.ingest):
+        ingest()
+        assert set(words(photos, photo)) == {"lake", "boats", "sea"}
+        assert {"lake", "boats", "sea"} <= set(tags_of(photo))
+        record = photos.item(photo).record
+        assert record.place
+        assert (record.place.city, record.place.country) == ("Porto", "Portugal")
+    dam_json("sidecar", "merge", str(photo), "--beside", "--ours")
+    assert read_packet(sidecar.read_bytes())["title"] == "Embedded"
+    photos.ingest()
+    assert photos.item(photo).record.title == "Embedded"
+    assert dam_json("sidecar", "diff", str(photo), "--beside")[0]["fields"] == []
+
+
+def test_a_first_keyword_in_a_sidecar_does_not_hide_those_of_the_original(
     photos: Photos, photo: Path
 ) -> None:
+    """The sidecar had none when it was first brought together, and nobody had said anything."""
+    photo.with_suffix(".xmp").write_text(DARKTABLE)
+    dam_json("sidecar", "merge", str(photo), "--beside")
+    dam("tag", "add", str(photo), "falcon")
+    dam_json("sidecar", "merge", str(photo), "--beside")
+    photos.ingest()
+    assert set(words(photos, photo)) == {"lake", "boats", "falcon"}
+
+
+def test_of_two_places_no_parts_are_mixed(photos: Photos, photo: Path) -> None:
+    photos.edit(photo, place={"city": "Madrid", "country": "ES"})
+    sidecar = photo.with_suffix(".xmp")
+    sidecar.write_text(LIGHTROOM)
+    result = dam("sidecar", "merge", str(photo), "--beside", "--json")
+    assert {"city", "country"} <= set(json.loads(result.stdout)[0]["conflicts"])
+    other_program(sidecar, region="Norte")
+    dam("sidecar", "merge", str(photo), "--beside")
+    place = photos.item(photo).record.place
+    assert place
+    assert (place.city, place.region, place.country) == ("Madrid", "", "Spain")
+    dam_json("sidecar", "merge", str(photo), "--beside", "--theirs")
+    place = photos.item(photo).record.place
+    assert place
+    assert (place.city, place.region, place.country) == ("Porto", "Norte", "Portugal")
+
+
+@pytest.mark.parametrize("where", PLACES)
+def test_what_is_taken_over_is_the_librarys_at_once(
+    photos: Photos, photo: Path, tmp_path: Path, where: str
+) -> None:
+    options = PLACES[where](tmp_path)
+    photos.edit(photo, description="Boats.")
+    sidecar = uri_to_path(dam_json("sidecar", "merge", str(photo), *options)[0]["sidecar"])
+    other_program(
+        sidecar, title="Quay", city="Porto", source_type="trainedAlgorithmicMedia",
+        copyright="© Ada", keywords=("boats", "zebra"),
+    )  # fmt: skip
+    dam_json("sidecar", "merge", str(photo), *options)
+    item = photos.item(photo)
+    assert (item.record.title, item.said_by["title"]) == ("Quay", "person")
+    assert (item.record.copyright, item.record.is_generated) == ("© Ada", True)
+    assert item.record.place
+    assert item.record.place.city == "Porto"
+    assert item.record.keywords == ("boats", "zebra")
+    assert tags_of(photo)["zebra"] == "person"
+    assert "lake" not in tags_of(photo)
+    other_program(sidecar, title=None)
+    dam_json("sidecar", "merge", str(photo), *options)
+    assert photos.item(photo).record.title == ""
+
+
+def test_lightrooms_sidecar_is_joined_and_its_develop_settings_stay(photos: Photos) -> None:
+    photo = photos.add("IMG_1.jpg")
     sidecar = photo.with_suffix(".xmp")
     sidecar.write_text(LIGHTROOM)
     photos.ingest()
@@ -465,6 +575,7 @@ def test_lightrooms_sidecar_is_joined_and_its_develop_settings_stay(
     (found,) = dam_json("sidecar", "merge", str(photo), "--beside")
     assert uri_to_path(found["sidecar"]) == sidecar
     assert found["written"] == ["description"]
+    assert found["taken"] == []
     after = sidecar.read_text()
     kept = [one for one in LIGHTROOM.splitlines() if "MetadataDate" not in one]
     assert [one for one in kept if one not in after.splitlines()] == []
@@ -563,36 +674,31 @@ def test_without_the_memory_of_it_words_are_joined_and_texts_that_differ_are_con
     assert (there["title"], there["keywords"]) == ("Quay", ("sea", "boats", "clouds"))
 
 
-def test_while_another_program_keeps_writing_nothing_of_it_is_lost(
-    photos: Photos, photo: Path
+@pytest.mark.parametrize(("times", "is_done"), [(2, True), (TRIES, False)])
+def test_what_another_program_writes_while_it_is_merged_is_not_lost(
+    photos: Photos, photo: Path, monkeypatch: pytest.MonkeyPatch, times: int, is_done: bool
 ) -> None:
-    """Its counter only grows and its settings are always there, whoever wrote last."""
+    """It writes between reading and putting in place; the sidecar is read and merged again."""
     sidecar = photo.with_suffix(".xmp")
-    sidecar.write_text(LIGHTROOM.replace('crs:Version="16.2"\n   crs:E', 'crs:Count="0"\n   crs:E'))
-    stop = threading.Event()
-    lost: list[int] = []
+    sidecar.write_text(LIGHTROOM.replace("<dc:title>", "<!--0--><dc:title>"))
+    photos.edit(photo, title="Harbour", description="Boats.")
+    wrote: list[int] = []
 
-    def write() -> None:
-        part, count = sidecar.with_name("part"), 0
-        while not stop.wait(0.002):
-            text = sidecar.read_text()
-            if f'crs:Count="{count}"' not in text:
-                lost.append(count)
-            count, text = count + 1, text.replace(f'Count="{count}"', f'Count="{count + 1}"')
-            part.write_text(text)
-            os.replace(part, sidecar)
+    def meanwhile(*merged: Any) -> bytes:
+        content = changed_packet(*merged)
+        if len(wrote) < times:
+            text, count = sidecar.read_text(), len(wrote)
+            assert f"<!--{count}-->" in text
+            sidecar.write_text(text.replace(f"<!--{count}-->", f"<!--{count + 1}-->"))
+            wrote.append(count)
+        return content
 
-    program = threading.Thread(target=write)
-    program.start()
-    try:
-        for number in range(15):
-            photos.edit(photo, description=f"Text {number}.")
-            dam("sidecar", "merge", str(photo), "--beside")
-    finally:
-        stop.set()
-        program.join()
-    assert lost == []
-    assert "crs:ToneCurvePV2012" in sidecar.read_text()
+    monkeypatch.setattr(syncing, "changed_packet", meanwhile)
+    result = dam("sidecar", "merge", str(photo), "--beside")
+    assert (result.exit_code == 0) is is_done
+    assert ("changed while it was merged" in result.stderr) is not is_done
+    assert f"<!--{times}-->" in sidecar.read_text()
+    assert ("Boats." in sidecar.read_text()) is is_done
 
 
 POOL = ("falcon", "Falke", "owl", "Eule", "lake", "quay", "Quay", "rope", "boats", "Boats", "é")

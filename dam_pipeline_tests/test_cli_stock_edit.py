@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dam_pipeline.catalogue.catalogue import open_catalogue
+from dam_pipeline.cli.stock_wording import value_text
 from dam_pipeline_tests.handmade import Clip, Handmade, axis
 from dam_pipeline_tests.processed import dam, dam_json
 from dam_pipeline_tests.stock_items import CLIP
@@ -166,6 +167,14 @@ def test_typed_keywords_come_before_accepted_ones(home: Path) -> None:
     assert done["record"]["keywords"] == ["tide", "lisbon", "Portugal"]
 
 
+def test_keywords_that_are_taken_away_are_not_accepted_with_the_others(home: Path) -> None:
+    words = ("--accept", "keywords", "--remove-keywords", "LISBON")
+    [done] = dam_json("stock", "edit", "quiet", *words)
+    assert done["record"]["keywords"] == ["Portugal"]
+    dam("stock", "edit", "quiet", "--accept", "keywords")
+    assert record("quiet")["keywords"] == ["Portugal"]
+
+
 def test_accepting_less_sure_suggestions_has_to_be_asked_for(home: Path) -> None:
     [done] = dam_json("stock", "edit", "quiet", "--accept", "title", "--at-least", "0.4")
     assert done["record"]["title"] == ""
@@ -179,6 +188,32 @@ def test_words_are_taken_back(home: Path) -> None:
     dam("stock", "edit", "reel", "--clear", "title,people", "--clear", "keywords")
     kept = record("reel")
     assert (kept["title"], kept["people"], kept["keywords"]) == ("A reel", 1, ["sea"])
+
+
+def test_a_category_in_no_list_is_kept_and_told(home: Path) -> None:
+    words = ("--category", "Animls", "--category", "shutterstock=Nonsense")
+    told = " ".join(dam("stock", "edit", "reel", *words).stderr.split())
+    assert "note: Shutterstock has no category 'Nonsense'." in told
+    assert "note: No agency has a category 'Animls'. Nearest: Animals" in told
+    assert record("reel")["category"] == "Animls"
+    known = dam("stock", "edit", "reel", "--category", "Animals", "--category", "shutterstock=")
+    assert "note" not in known.stderr
+
+
+def test_only_what_changes_is_told_and_counted(home: Path) -> None:
+    result = dam("stock", "edit", "quiet", "memo", "--accept", "keywords")
+    assert "Kept for 1 media" in result.stderr
+    assert result.stdout.count("before") == 1
+    result = dam("stock", "edit", "memo", "--accept", "keywords")
+    assert "Nothing was changed" in result.stderr
+    assert "before" not in result.stdout
+
+
+def test_many_keywords_are_told_in_short_and_one_with_a_comma_in_quotes() -> None:
+    words = ["Lisbon, Portugal", *(f"word {at}" for at in range(9_999))]
+    told = value_text(words)
+    assert told.startswith('"Lisbon, Portugal", word 0, ')
+    assert told.endswith("word 48, … and 9,950 more")
 
 
 @pytest.mark.parametrize(
@@ -195,6 +230,10 @@ def test_words_are_taken_back(home: Path) -> None:
         (["reel", "--clear", "stars"], "stars is no field"),
         (["reel", "--accept", "stars"], "Nothing is suggested for stars"),
         (["reel", "nobody", "--title", "x"], "No media is known as nobody"),
+        (["reel", "--title", "x", "--clear", "title"], "title: say something or --clear it"),
+        (["reel", "--accept", "all", "--clear", "keywords"], "keywords: say something or --clear"),
+        (["reel", "--category", "acme=Nature"], "There is no agency 'acme'. There are adobe-stock"),
+        (["reel", "--remove-release", "no.pdf"], "no.pdf is no release of these media"),
     ],
 )
 def test_wrong_words_are_wrong_use_and_change_nothing(
@@ -206,20 +245,6 @@ def test_wrong_words_are_wrong_use_and_change_nothing(
     assert journal(home) == []
 
 
-def test_what_people_said_outlives_a_rebuild(home: Path) -> None:
-    dam("stock", "edit", "reel", "--title", "Kept")
-    dam("stock", "shortlist", "add", "reel", "--note", "for spring")
-    with open_catalogue(home) as catalogue:
-        library = Handmade(home, catalogue)
-        for media in catalogue.all_media():
-            places = catalogue.locations_of([media.media_id])[media.media_id]
-            library.derived.write_media(media, places)
-    (home / "catalogue.db").unlink()
-    assert dam("rebuild", "--json").exit_code == 0
-    assert record("reel")["title"] == "Kept"
-    assert [one["note"] for one in dam_json("stock", "shortlist", "list")] == ["for spring"]
-
-
 def test_the_shortlist_is_added_to_filtered_and_taken_from(home: Path) -> None:
     dam("stock", "shortlist", "add", "quiet", "--rating", "2", "--tag", "Spring")
     [added] = dam_json("stock", "shortlist", "add", "reel", "--rating", "5", "--note", "first")
@@ -227,6 +252,8 @@ def test_the_shortlist_is_added_to_filtered_and_taken_from(home: Path) -> None:
         *("reel.mov", 5),
         *([], "first"),
     )
+
+    assert "Nothing of this kind" in dam("stock", "shortlist", "list", "--kind", "image").stderr
 
     def names(*words: str) -> list[str]:
         return [one["name"] for one in dam_json("stock", "shortlist", *words)]

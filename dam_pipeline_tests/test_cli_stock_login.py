@@ -138,6 +138,8 @@ def test_a_key_needs_no_password_and_an_unknown_server_is_trusted_on_demand(
     code, _, words = login(url)
     assert code == 2
     assert f"--trust-host-key {sftp_server.fingerprint}" in words
+    code, _, words = login(url, "--trust-host-key", sftp_server.fingerprint[:20])
+    assert (code, "is no fingerprint" in words) == (2, True)
     code, output, _ = login(url, "--trust-host-key", sftp_server.fingerprint, "--json")
     assert (code, json.loads(output)["kept_in"]) == (0, None)
     assert login(url)[0] == 0

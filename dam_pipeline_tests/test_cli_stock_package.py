@@ -74,7 +74,8 @@ def test_json_has_the_documented_keys_and_names_what_was_left_out(originals, tmp
     assert code == 3
     assert found["agency"] == "generic"
     assert found["folder"] == str(folder)
-    assert found["csv"] == str(folder / "metadata.csv")
+    assert Path(found["csv"]).parent == folder
+    assert Path(found["csv"]).name.startswith("metadata-")
     assert found["manifest"] == str(folder / MANIFEST_FILE)
     assert found["checklist"] == str(folder / "CHECKLIST.md")
     first, second = found["items"]
@@ -134,6 +135,15 @@ def test_wrong_use_is_told_with_what_to_do(originals, words, told):
     result = dam("stock", "package", *words)
     assert result.exit_code == 2
     assert told in result.stderr
+
+
+def test_a_roundabout_place_is_named_by_the_straight_way(originals, tmp_path):
+    roundabout = tmp_path / "no-such-folder" / ".." / "spring"
+    for words in (("--dry-run",), ()):
+        _, found = packaged("--out", str(roundabout), *words)
+        assert found["folder"] == str(tmp_path / "spring")
+        assert Path(found["items"][0]["file"]).parent == tmp_path / "spring" / "media"
+    assert ".." not in (tmp_path / "spring" / MANIFEST_FILE).read_text()
 
 
 def test_a_folder_in_a_watched_source_is_refused(originals):

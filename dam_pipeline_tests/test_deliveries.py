@@ -214,6 +214,18 @@ class TestResults:
         assert len(ledger.history()) == 4  # nothing was recorded by comparing
         json.dumps(found.to_json())
 
+    def test_a_word_on_media_counts_for_what_arrived_else_for_what_broke_off(
+        self, ledger: Deliveries, settings: Settings
+    ) -> None:
+        broken = replace(A, destination="elsewhere", state=DeliveryState.UPLOADING)
+        ledger.record(A, broken, replace(B, state=DeliveryState.UPLOADING))
+        names = {"a": "a.mov", "b": "b.mov"}
+        found = results_of(settings, A.agency, names, DeliveryState.ACCEPTED)
+        assert [(one.asset_id, one.destination) for one in found] == [
+            ("a", A.destination),
+            ("b", B.destination),
+        ]
+
     def test_of_several_rows_on_a_file_the_last_counts(
         self, ledger: Deliveries, settings: Settings, tmp_path: Path
     ) -> None:

@@ -168,13 +168,51 @@ class TestMade:
         assert said(path, "XMP-dc:Title") == f"{TITLE} heath"
 
     def test_ten_thousand_keywords_are_in_file_and_table(self, desk, tools, tmp_path):
-        words = tuple(f"word {number} 😀" for number in range(10_000))
+        words = tuple(f"a keyword of number {number} 😀" for number in range(10_000))
         verdicts = [desk.verdict(name, keywords=words) for name in ("cliff.jpg", "wave.mov")]
-        make_package(tools, AGENCY, verdicts, tmp_path / "package")
+        manifest = make_package(tools, AGENCY, verdicts, tmp_path / "package")
+        assert len(manifest.items) == 2
         for name in ("cliff_1.jpg", "wave_1.mov"):
             path = tmp_path / "package" / "media" / name
             tag = "IPTC:Keywords" if name.endswith("jpg") else "Keys:Keywords"
             assert said(path, tag).replace(", ", "\n").split("\n") == list(words)
+
+    def test_without_a_table_the_checklist_has_all_that_is_copied_by_hand(
+        self, desk, tools, tmp_path
+    ):
+        paper = tmp_path / "signed.pdf"
+        paper.write_bytes(b"I agree")
+        release = Release("model", str(paper), digest(paper), "Ann")
+        verdicts = [desk.verdict("wave.mov", releases=(release,)), desk.verdict("cliff.jpg")]
+        make_package(tools, agency(table=None), verdicts, tmp_path / "package")
+        text = (tmp_path / "package" / "CHECKLIST.md").read_text()
+        first, second = text.partition("## Items")[2].split("### ")[1:]
+        assert first.startswith("1. `media/wave_1.mov`\n")
+        assert f"\nTitle:\n\n    {TITLE} wave\n" in first
+        assert "\nDescription:\n\n    Two\n    lines, one with “quotes”\n" in first
+        assert f"\nKeywords:\n\n    {', '.join(WORDS)}\n" in first
+        assert "`releases/signed.pdf` (Ann)" in first
+        assert second.startswith("2. `media/cliff_1.jpg`\n")
+        assert "elease" not in second.partition("\n## ")[0]
+
+    def test_a_table_that_is_uploaded_has_a_name_of_its_own_for_each_package(
+        self, desk, tools, tmp_path
+    ):
+        assert AGENCY.table
+        uploading = agency(table=replace(AGENCY.table, goes_by="upload"))
+        names = []
+        for name in ("cliff.jpg", "harbour.jpg", "cliff.jpg"):
+            folder = tmp_path / str(len(names))
+            manifest = make_package(tools, uploading, desk.verdicts(name), folder)
+            assert manifest.table
+            names.append(manifest.table.file)
+            assert verify_package(folder, manifest) == []
+        assert names[0].startswith("metadata-")
+        assert names[0].endswith(".csv")
+        assert names[0] == names[2] != names[1]
+        changed = [desk.verdict("cliff.jpg", title="Another")]
+        again = make_package(tools, uploading, changed, tmp_path / "0")
+        assert [one.name for one in (tmp_path / "0").glob("metadata*")] == [again.table.file]
 
     def test_an_agency_that_wants_nothing_inside_gets_the_masters_bytes(
         self, desk, tools, tmp_path
@@ -273,6 +311,16 @@ class TestLeftOut:
         verdicts = [desk.verdict("cliff.jpg", title="bell \x07"), desk.verdict("harbour.jpg")]
         self.check(desk, verdicts, tmp_path / "package", "XMP-dc:Title reads")
 
+    def test_what_nobody_foresaw(self, desk, tmp_path, expected_error_logs):
+        expected_error_logs.append("An item could not be packaged")
+        verdicts = [desk.verdict("cliff.jpg", title="half a letter \ud800")]
+        verdicts += desk.verdicts("harbour.jpg")
+        with desk.opened() as tools:
+            manifest = make_package(tools, agency(table=None), verdicts, tmp_path / "package")
+        (left,) = manifest.left_out
+        assert left.errors[0]["message"].startswith("unexpected UnicodeEncodeError")
+        assert [one.file for one in manifest.items] == ["media/harbour_1.jpg"]
+
     def test_a_keyword_that_the_table_cannot_hold(self, desk, tmp_path):
         verdicts = [desk.verdict("cliff.jpg", keywords=("a,b",)), desk.verdict("harbour.jpg")]
         self.check(desk, verdicts, tmp_path / "package", "its row cannot be written")
@@ -330,6 +378,14 @@ class TestFolder:
     def test_a_disk_without_room_is_told_before_anything_is_made(self, tmp_path):
         with pytest.raises(DiskFull, match=r"1000000000\.0 GB"):
             check_room(tmp_path / "package", 10**18)
+        assert not (tmp_path / "package").exists()
+
+    @pytest.mark.parametrize("place", ["/proc", "/dev/null", "mine.txt"])
+    def test_a_place_that_cannot_be_written_is_wrong_use(self, desk, tools, tmp_path, place):
+        (tmp_path / "mine.txt").write_text("keep me")
+        folder = tmp_path / place / "package"
+        with pytest.raises(ConfigurationError, match=r"cannot be written to .* another --out"):
+            make_package(tools, AGENCY, desk.verdicts("cliff.jpg"), folder)
 
     def test_what_was_cut_off_is_no_package_and_the_same_call_goes_on(self, desk, tools, tmp_path):
         folder = tmp_path / "package"

@@ -157,6 +157,10 @@ class TestWhatIsSent:
         assert find_package(settings, "spring") == settings.home / "packages" / "spring"
         with pytest.raises(PackageInvalid, match="spring"):
             find_package(settings, tmp_path)
+        with pytest.raises(
+            ConfigurationError, match=r"packages/summer is there. There are: spring"
+        ):
+            find_package(settings, "summer")
 
 
 class TestNeverTwice:

@@ -100,6 +100,8 @@ def test_addresses_are_read_as_people_write_them(text, destination):
         ("gopher://me:secret@host/", "may not hold a password"),
         ("ftps://me:secret/4711@host/", "may not hold a password"),
         ("ftps://me:12/secret@host/", "may not hold a password"),
+        ("ftp://me%0D%0ADELE a@host/", "line breaks"),
+        ("ftp://me@host/a\r\nDELE b", "line breaks"),
         ("me@host:upload", "sftp://user@host/folder"),
         ("me:secret@host", "sftp://user@host/folder"),
         ("sftp:host/upload", "sftp://user@host/folder"),

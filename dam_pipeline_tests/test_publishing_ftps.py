@@ -83,6 +83,16 @@ def test_a_wrong_password_is_refused_for_good_and_never_told(destination, monkey
     assert "guess-7Qk2" not in str(failure.value)
 
 
+@pytest.mark.parametrize("secret", ["guess\r\nDELE a", "guess\udc80"])
+def test_a_password_that_cannot_be_sent_is_refused_and_never_told(dam_home, monkeypatch, secret):
+    destination = Destination("ftps", "127.0.0.1", 1, "me")
+    monkeypatch.setenv(variable(destination), secret)
+    with pytest.raises(ConfigurationError, match="control signs") as failure:
+        open_transport(destination, load_settings())
+    assert "guess" not in repr(failure.value)
+    assert failure.value.__cause__ is failure.value.__context__ is None
+
+
 @pytest.mark.ftps
 def test_plain_ftp_warns_and_ftps_does_not(ftp_server, dam_home):
     plain = parse_destination(ftp_server.own_folder()[0])

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from logging import WARNING
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,14 @@ from PIL import Image
 from dam_pipeline.agencies.loading import OWN, shipped_files
 from dam_pipeline.assets.stock import DELIVERABLE, DELIVERY, PACKAGE, SHORTLIST
 from dam_pipeline.definitions import build_definitions
+from dam_pipeline.packaging.making import package_media
 from dam_pipeline.packaging.manifest import read_manifest
 from dam_pipeline.partitions import add_keys
 from dam_pipeline.publishing import parse_destination
 from dam_pipeline.publishing.approving import approve
+from dam_pipeline.publishing.sending import publish
 from dam_pipeline.records import Media
-from dam_pipeline.settings import Settings
+from dam_pipeline.settings import Settings, load_settings
 from dam_pipeline.stages.work import Toolbox
 from dam_pipeline.stock import shortlist
 from dam_pipeline.stock.deliveries import Deliveries, DeliveryState
@@ -35,59 +39,80 @@ FITS = "fits_harbour_pictures"
 TONIGHT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 
 
-class Desk:
-    """Two described photographs and one without a word, on the shortlist of a home of their own.
+@dataclass(frozen=True)
+class Studio:
+    """Two described photographs and one without a word, on the shortlist of a home, and a package.
 
-    The home has an agency of its own, which takes everything that has a title.
+    The home has an agency of its own, which takes everything that has a title. Made once, and only
+    read: each test works on a copy.
     """
 
-    def __init__(self, settings: Settings, folder: Path, instance: dg.DagsterInstance) -> None:
-        self.settings, self.folder, self.instance = settings, folder, instance
-        self.resource = LibraryResource(home=str(settings.home))
-        self.media = self._make()
+    home: Path
+    package: Path
+    media: dict[str, Media]
+    definitions: dg.Definitions
 
-    def _make(self) -> dict[str, Media]:
-        own = self.settings.home / OWN / f"{AGENCY}.toml"
+    @staticmethod
+    def make(folder: Path) -> "Studio":
+        settings = load_settings(folder / "home")
+        own = settings.home / OWN / f"{AGENCY}.toml"
         own.parent.mkdir(parents=True)
         generic = shipped_files()["generic"].read_text()
         own.write_text(f"{generic}\n[title]\nis_required = true\n")
-        originals = self.folder / "originals"
+        originals = folder / "originals"
         originals.mkdir()
         for seed, name in enumerate(("cliff", "harbour", "unsaid")):
             Image.fromarray(place(seed, 640, 480)).save(originals / f"{name}.jpg")
-        with Toolbox.open(self.settings) as tools:
+        with Toolbox.open(settings) as tools:
             found = add(tools, originals, ("probe", "checksum", "poster"))
-        media = {one.first_name.removesuffix(".jpg"): one for one in found}
-        for name in ("cliff", "harbour"):
-            self.describe(media[name], name)
-        shortlist.add(self.settings, [media[name].asset_id for name in sorted(media)])
-        add_keys(self.instance, sorted(one.partition_key for one in found))
-        return media
+            media = {one.first_name.removesuffix(".jpg"): one for one in found}
+            for name in ("cliff", "harbour"):
+                describe(settings, media[name], name)
+            shortlist.add(settings, [media[name].asset_id for name in sorted(media)])
+            package_media(tools, AGENCY, (), folder / "package")
+        return Studio(settings.home, folder / "package", media, build_definitions(settings))
 
-    def describe(self, media: Media, name: str) -> None:
-        said = {
-            "title": f"The {name} at noon, seen from the sea",
-            "description": f"The {name} at noon, seen from the sea, on a calm day",
-            "keywords": [name, "sea", "noon", "coast", "water", "sky", "calm"],
-            "usage": "commercial",
-        }
-        edit_record(self.settings, [media.asset_id], said)
+
+def describe(settings: Settings, media: Media, name: str) -> None:
+    """Say of a photograph what the agency asks for."""
+    said = {
+        "title": f"The {name} at noon, seen from the sea",
+        "description": f"The {name} at noon, seen from the sea, on a calm day",
+        "keywords": [name, "sea", "noon", "coast", "water", "sky", "calm"],
+        "usage": "commercial",
+    }
+    edit_record(settings, [media.asset_id], said)
+
+
+class Desk:
+    """A copy of the studio's home, with a Dagster of its own."""
+
+    def __init__(self, studio: Studio, settings: Settings, folder: Path) -> None:
+        shutil.copytree(studio.home, settings.home, ignore=shutil.ignore_patterns("scratch"))
+        self.settings, self.folder, self._studio = settings, folder, studio
+        self.media, self.definitions = studio.media, studio.definitions
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.resource = LibraryResource(home=str(settings.home))
+        self.here = {"resources": {"library": {"config": {"home": str(settings.home)}}}}
+        add_keys(self.instance, sorted(one.partition_key for one in self.media.values()))
+
+    def packaged(self) -> Path:
+        """The package of what can be packaged, as the job has made it earlier."""
+        ours = self.settings.home / "packages" / "spring"
+        shutil.copytree(self._studio.package, ours)
+        return ours
 
     def run(self, job: str, **config: Any) -> dg.DagsterRun:
         """One run of a job of one op."""
         (op,) = (node.name for node in self.definitions.resolve_job_def(job).nodes)
         result = self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
-            run_config={"ops": {op: {"config": config}}},
+            run_config={"ops": {op: {"config": config}}} | self.here,
             raise_on_error=False,
         )
         run = self.instance.get_run_by_id(result.run_id)
         assert run is not None
         return run
-
-    @cached_property
-    def definitions(self) -> dg.Definitions:
-        return build_definitions(self.settings)
 
     def failure(self, run: dg.DagsterRun) -> str:
         """What a failed run says first."""
@@ -129,11 +154,22 @@ class Desk:
         return Path(self.last(PACKAGE)["folder"])
 
 
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    folder = tmp_path_factory.mktemp("studio")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAM_PROFILE", "bundled")
+        patch.setenv("DAM_SETTLE_S", "0")
+        patch.setenv("DAM_TORCH_THREADS", "1")
+        return Studio.make(folder)
+
+
 @pytest.fixture
-def desk(settings: Settings, tmp_path: Path) -> Iterator[Desk]:
-    with dg.instance_for_test(temp_dir=str(tmp_path)) as instance:
-        yield Desk(settings, tmp_path, instance)
-        close_libraries()
+def desk(studio: Studio, settings: Settings, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(studio, settings, tmp_path)
+    yield made
+    close_libraries()
+    made.instance.dispose()
 
 
 def test_a_package_is_made_of_what_fits_and_names_what_does_not(desk: Desk) -> None:
@@ -156,7 +192,7 @@ def test_the_check_of_the_agency_is_red_for_an_item_with_an_error_and_names_it(d
     found = desk.check(SHORTLIST, FITS)
     assert not found.passed
     assert desk.media["unsaid"].partition_key in (found.description or "")
-    desk.describe(desk.media["unsaid"], "island")
+    describe(desk.settings, desk.media["unsaid"], "island")
     desk.package()
     assert desk.check(SHORTLIST, FITS).passed
 
@@ -179,7 +215,7 @@ def test_an_agency_that_is_none_is_told_with_those_there_are(desk: Desk) -> None
 
 def test_checks_run_by_themselves_one_an_agency(desk: Desk) -> None:
     job = desk.definitions.resolve_job_def("check_shortlist")
-    assert job.execute_in_process(instance=desk.instance).success
+    assert job.execute_in_process(instance=desk.instance, run_config=desk.here).success
     assert not desk.check(SHORTLIST, FITS).passed
     made = desk.check(SHORTLIST, FITS).target_materialization_data
     desk.package()
@@ -193,7 +229,7 @@ def test_checks_run_by_themselves_one_an_agency(desk: Desk) -> None:
 
 
 def test_a_package_is_published_once_and_each_file_told_on_its_partition(desk: Desk) -> None:
-    folder, there = desk.package(), desk.folder / "agency"
+    folder, there = desk.packaged(), desk.folder / "agency"
     there.mkdir()
     run = desk.run("publish_packages", packages=[folder.name], to=str(there))
     assert run.status is dg.DagsterRunStatus.SUCCESS, desk.failure(run)
@@ -209,8 +245,31 @@ def test_a_package_is_published_once_and_each_file_told_on_its_partition(desk: D
     assert {path: path.stat().st_mtime_ns for path in there.rglob("*")} == before
 
 
+def test_what_an_agency_has_refused_is_no_delivery(desk: Desk) -> None:
+    folder, there = desk.packaged(), desk.folder / "agency"
+    there.mkdir()
+    ledger = Deliveries(desk.settings)
+    sent = publish(desk.settings, folder, parse_destination(str(there)))
+    ledger.record(sent[0].now(DeliveryState.REJECTED, reason="noise"))
+    run = desk.run("publish_packages", packages=[folder.name], to=str(there))
+    assert run.status is dg.DagsterRunStatus.SUCCESS, desk.failure(run)
+    keys = {one.partition_key for one in desk.media.values() if one.media_id == sent[1].media_id}
+    assert desk.instance.get_materialized_partitions(dg.AssetKey(DELIVERY)) == keys
+
+
+def test_an_address_that_does_not_suit_the_agency_is_warned_of(desk: Desk) -> None:
+    folder = desk.packaged()
+    to = "ftp://me@host.invalid/upload"
+    run = desk.run("publish_packages", packages=[folder.name], to=to, dry_run=True)
+    warnings = [
+        one.user_message for one in desk.instance.all_logs(run.run_id) if one.level == WARNING
+    ]
+    assert any("readable to anyone" in one for one in warnings)
+    assert any("takes sftp as well" in one for one in warnings)
+
+
 def test_a_dry_run_sends_nothing_and_says_what_it_would(desk: Desk) -> None:
-    folder, there = desk.package(), desk.folder / "agency"
+    folder, there = desk.packaged(), desk.folder / "agency"
     there.mkdir()
     run = desk.run("publish_packages", packages=[str(folder)], to=str(there), dry_run=True)
     assert run.status is dg.DagsterRunStatus.SUCCESS
@@ -222,7 +281,7 @@ def test_a_dry_run_sends_nothing_and_says_what_it_would(desk: Desk) -> None:
 
 
 def test_a_package_that_was_changed_is_refused(desk: Desk) -> None:
-    folder, there = desk.package(), desk.folder / "agency"
+    folder, there = desk.packaged(), desk.folder / "agency"
     there.mkdir()
     item = read_manifest(folder).items[0]
     with open(folder / item.file, "ab") as file:
@@ -240,7 +299,7 @@ def test_half_an_order_is_refused(desk: Desk) -> None:
 
 
 def test_a_password_in_an_address_is_refused_and_not_repeated(desk: Desk) -> None:
-    folder = desk.package()
+    folder = desk.packaged()
     run = desk.run("publish_packages", packages=[str(folder)], to="sftp://me:swordfish@host/dir")
     assert run.status is dg.DagsterRunStatus.FAILURE
     assert "password" in desk.failure(run)
@@ -250,7 +309,7 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(desk: Desk) -> Non
 def test_the_schedule_publishes_what_is_approved_and_nothing_else(desk: Desk) -> None:
     schedule = build_publish_approved(desk.settings)
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
-    folder, there = desk.package(), desk.folder / "agency"
+    folder, there = desk.packaged(), desk.folder / "agency"
     there.mkdir()
     assert isinstance(tick(desk, schedule), dg.SkipReason)
     approve(desk.settings, folder, parse_destination(str(there)))

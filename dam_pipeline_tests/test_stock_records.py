@@ -12,7 +12,7 @@ import pytest
 
 from dam_pipeline.catalogue.discovery import discover
 from dam_pipeline.catalogue.rebuilding import rebuild_catalogue
-from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.errors import ConfigurationError, SchemaMismatch
 from dam_pipeline.records import Media, MediaKind, State, StoredOutcome
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages import STAGES
@@ -322,6 +322,23 @@ def test_an_entry_cut_short_by_a_crash_loses_nothing_else(tools: Toolbox) -> Non
         "a": "first",
         "b": "second",
     }
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"edits": [{"asset_ids": ["a"], "changes": {"mood": "calm"}}], "when": "", "by": ""},
+        {"edits": [{"asset_ids": ["a"]}], "when": "", "by": ""},
+        {"changes": []},
+    ],
+)
+def test_an_entry_of_a_newer_version_is_refused_with_advice(
+    tools: Toolbox, entry: dict[str, Any]
+) -> None:
+    for journal, read in (("stock", records_of_people), ("shortlist", shortlist.picks)):
+        Journal(tools.settings, journal).append(entry)
+        with pytest.raises(SchemaMismatch, match=f"The journal {journal} holds .* Update"):
+            read(tools.settings)
 
 
 def test_a_file_that_supersedes_another_keeps_record_and_place_on_the_list(

@@ -17,7 +17,7 @@ from dam_pipeline.agencies.agency import (
 )
 from dam_pipeline.cli.main import app
 from dam_pipeline.records import MediaKind
-from dam_pipeline.stock.record import Item, Release
+from dam_pipeline.stock.record import Item, Release, Suggestion
 from dam_pipeline.stock.rules import RULES
 from dam_pipeline_tests.stock_agencies import (
     CAPTION,
@@ -66,6 +66,13 @@ EXAMPLES: list[tuple[str, str, Agency, Item, Item]] = [
     ("master-missing", "error", agency(), changed(clip(), uri=""), clip()),
     ("master-superseded", "error", agency(), changed(clip(), media_superseded_by="abc"), clip()),
     ("never-processed", "error", agency(), clip(probe={"container": ""}), clip()),
+    (
+        "never-processed",
+        "error",
+        agency(),
+        changed(clip(probe={"container": ""}), trouble="it is damaged, cut short."),
+        clip(),
+    ),
     ("checksum-missing", "error", agency(), changed(clip(), sha256=""), clip()),
     ("usage-missing", "warning", agency(), clip(usage=""), clip(usage="editorial")),
     (
@@ -423,3 +430,38 @@ def test_a_file_that_was_never_processed_gets_that_one_error() -> None:
     (verdict,) = checked(video(codecs=("h264",), min_duration_s=5), clip(probe=unknown))
     (error,) = verdict.errors
     assert error.fix == f"dam retry {verdict.item.media.partition_key}"
+
+
+def test_a_file_that_could_not_be_read_gets_its_reason() -> None:
+    broken = changed(clip(probe={"container": "", "codecs": ()}), trouble="it is cut short.")
+    (verdict,) = checked(video(codecs=("h264",)), broken)
+    (error,) = verdict.errors
+    assert error.message == "The file C0001.MP4 could not be read: it is cut short."
+    assert "Copy it again" in error.fix
+    assert "dam retry" not in error.fix
+
+
+def test_suggestions_are_pointed_to_only_where_accepting_them_would_do_something() -> None:
+    few = agency(keywords=KeywordRules(advised_min=5))
+
+    def fix(*offered: Suggestion) -> str:
+        (verdict,) = checked(few, changed(worded(1), suggestions=offered))
+        (warning,) = [one for one in verdict.warnings if one.rule == "keywords-advised"]
+        return warning.fix
+
+    assert "--accept keywords" in fix(Suggestion("keywords", "sea", "tags", 0.9))
+    assert "--add-keywords" in fix(Suggestion("keywords", "sea", "tags", 0.2))
+    assert "--add-keywords" in fix(Suggestion("keywords", "Word0", "tags", 0.9))
+
+
+def test_a_category_that_is_not_known_is_answered_with_those_that_are() -> None:
+    (verdict,) = checked(agency(categories=LISTED), clip(category="Backgrounds"))
+    (warning,) = verdict.warnings
+    assert "--category NAME (Animals, Food & Drink)" in warning.fix
+
+
+def test_keywords_that_hold_commas_are_told_as_what_they_are() -> None:
+    (verdict,) = checked(agency(), clip(keywords=("Lisbon, Portugal", "dawn")))
+    (fix,) = [one for one in verdict.fixes if one.rule == "keywords-tidied"]
+    assert (fix.before, fix.after) == ('"Lisbon, Portugal", dawn', "Lisbon, Portugal, dawn")
+    assert fix.message == "Keywords were split at commas and the like."

@@ -183,7 +183,7 @@ def test_a_country_gives_its_code_and_needs_no_second_cell() -> None:
     known = item(StockRecord(place=Place("Bonn", "", "Germany", "DE")))
     [cells] = [dict(zip(*sheet_rows([known]), strict=True))]
     row = asked(known, {**cells, "country": "Frankreich"})
-    assert row.problems == () or "Frankreich" in row.problems[0]
+    assert "'Frankreich' is no country" in row.problems[0]
     row = asked(known, {**cells, "country": "France"})
     assert checked(row.edit)["place"]["country_code"] == "FR"
 
@@ -263,8 +263,8 @@ def test_a_value_that_cannot_be_is_named_with_what_to_write(
 ) -> None:
     row = asked(item(StockRecord()), {"description": "fine", name: cell})
     assert row.state == "failed"
-    assert row.edit == {} or row.problems
-    assert row.problems[0].startswith(name) or says in row.problems[0]
+    assert row.edit == {}
+    assert row.problems[0].startswith(f"{name}: ")
     assert says in row.problems[0]
 
 
@@ -347,6 +347,12 @@ def test_another_encoding_is_refused_until_it_is_named(tmp_path: Path, encoding:
     with pytest.raises(ConfigurationError, match=r"not in UTF-8.*--encoding cp1252"):
         list(read_sheet(path, "media"))
     assert list(read_sheet(path, "media", encoding)) == [(2, {"media": "reel", "title": "Café"})]
+
+
+def test_a_name_of_no_encoding_is_told(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_bytes(b"media\n\xff\n")
+    with pytest.raises(ConfigurationError, match="'klingon' is no encoding"):
+        list(read_sheet(tmp_path / "s.csv", "media", "klingon"))
 
 
 def test_a_sheet_for_excel_begins_with_a_mark(tmp_path: Path) -> None:
@@ -504,6 +510,16 @@ def test_a_sheet_that_is_there_is_not_replaced(library: Settings, tmp_path: Path
     assert dam("stock", "export", "reel", "--out", str(out), "--overwrite").exit_code == 0
     book = openpyxl.load_workbook(out)
     assert book.active["A2"].value.startswith("reel-")
+
+
+def test_a_place_that_cannot_be_written_to_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="There is no folder"):
+        write_sheet(tmp_path / "none" / "s.csv", [("media",)])
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "s.xlsx").mkdir()
+    for path in (tmp_path / "s.xlsx", Path("/proc/s.csv")):
+        with pytest.raises(ConfigurationError, match="cannot be written"):
+            write_sheet(path, [("media",), ("reel",)])
 
 
 def test_what_agencies_rejected_is_exported_with_the_reasons(

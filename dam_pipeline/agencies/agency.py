@@ -146,7 +146,7 @@ class TableRules:
     """
 
     format: Literal["csv", "xml"] = "csv"
-    file_name: str = "metadata.csv"
+    file_name: str = "metadata.csv"  # of XML, unless it is said, metadata.xml
     columns: tuple[Column, ...] = ()
     encoding: str = "utf-8"
     delimiter: str = ","

@@ -42,15 +42,6 @@ def find_agency(settings: Settings, agency_id: str) -> Agency:
     return known_agency(settings, agency_id).agency
 
 
-def readable_agencies(settings: Settings) -> list[Agency]:
-    """The agencies whose files are well; whoever asks for another one is told what is wrong."""
-    own, found = library_files(settings, OWN), []
-    for agency_id in _ids(own):
-        with suppress(ConfigurationError):
-            found.append(_known(agency_id, own).agency)
-    return found
-
-
 def known_agency(settings: Settings, agency_id: str) -> KnownAgency:
     """What the library knows of an agency; raises ConfigurationError naming those there are."""
     return _known(agency_id, _own_files(settings, agency_id))
@@ -84,9 +75,23 @@ def _own_files(settings: Settings, agency_id: str) -> Mapping[str, Path]:
 
 
 def known_agencies(settings: Settings) -> list[KnownAgency]:
-    """What the library knows of all agencies, by id; raises ConfigurationError as `find_agency`."""
-    own = library_files(settings, OWN)
-    return [_known(one, own) for one in _ids(own)]
+    """What the library knows of all agencies whose files are well, by id; see `broken_agencies`."""
+    own, found = library_files(settings, OWN), []
+    for agency_id in _ids(own):
+        with suppress(ConfigurationError):
+            found.append(_known(agency_id, own))
+    return found
+
+
+def broken_agencies(settings: Settings) -> dict[str, str]:
+    """By id what is wrong in the files of the other agencies."""
+    own, wrong = library_files(settings, OWN), {}
+    for agency_id in _ids(own):
+        try:
+            _known(agency_id, own)
+        except ConfigurationError as error:
+            wrong[agency_id] = str(error)
+    return wrong
 
 
 def shipped_files() -> dict[str, Path]:

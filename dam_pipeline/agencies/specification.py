@@ -68,8 +68,15 @@ def _completed(document: dict[str, Json], agency_id: str) -> dict[str, Json]:
             kind: {"kind": kind, **rules} if isinstance(rules, dict) else rules
             for kind, rules in media.items()
         }
+    table = document.get("table")
+    if isinstance(table, dict):
+        document = {**document, "table": {"file_name": _table_name(table), **table}}
     worst = max((one for one in said if one in ("A", "B", "C")), default="C")
     return {**document, "media": media, "id": agency_id, "confidence": worst}
+
+
+def _table_name(table: dict[str, Json]) -> str:
+    return f"metadata.{table.get('format', 'csv')}"
 
 
 def _told(error: ErrorDetails) -> str:

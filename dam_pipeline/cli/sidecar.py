@@ -1,5 +1,6 @@
 """`dam sidecar`: XMP beside originals or in a folder, merged with what Lightroom, digiKam or Bridge wrote."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -132,7 +133,7 @@ def _folder(beside: bool, out: Path | None) -> Path | None:
         raise ConfigurationError("--beside or --out DIR: sidecars are in one place.")
     if beside:
         return None
-    return out.expanduser().absolute() if out else load_settings().home / FOLDER
+    return Path(os.path.abspath(out.expanduser())) if out else load_settings().home / FOLDER
 
 
 def _run(

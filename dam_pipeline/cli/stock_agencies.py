@@ -32,16 +32,20 @@ def list_(as_json: AsJson = False) -> int:
     """List the agencies: how files get there, the table, and how sure and how old the rules are.
 
     Confidence is that of the weakest source: A the agency's own page, B several others that agree,
-    C one other. Nothing was checked against a live agency.
+    C one other. Nothing was checked against a live agency. Exit code 3 when a file of yours is wrong.
 
     Examples: dam stock agencies · dam stock agencies list --json
     """
-    from dam_pipeline.agencies.loading import known_agencies
+    from dam_pipeline.agencies.loading import broken_agencies, known_agencies
 
-    known = known_agencies(load_settings())
+    settings = load_settings()
+    known, broken = known_agencies(settings), broken_agencies(settings)
+    for trouble in broken.values():
+        say(trouble)
+    code = Exit.SOME_FAILED if broken else Exit.OK
     if as_json:
         print_json([_entry(one) for one in known])
-        return Exit.OK
+        return code
     table(
         ("agency", "transport", "table", "sure", "read on", "file"),
         [
@@ -59,7 +63,7 @@ def list_(as_json: AsJson = False) -> int:
     for one in known:
         if one.shipped:
             say(f"{one.agency.id}: {_file_in_words(one)}")
-    return Exit.OK
+    return code
 
 
 @app.command()

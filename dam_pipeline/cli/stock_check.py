@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dam_pipeline.cli.options import AgencyId, AsJson
-from dam_pipeline.cli.output import OUT, Exit, command, print_json, say, table
+from dam_pipeline.cli.output import OUT, Exit, bar, command, print_json, say, table
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.settings import load_settings
 
@@ -54,7 +54,9 @@ def run(
     settings = load_settings()
     found = find_agency(settings, agency)
     with Toolbox.open(settings) as tools:
-        items = load_items(tools, chosen(tools, media or ()))
+        wanted = chosen(tools, media or ())
+        with bar("reading", len(wanted)) as tell:
+            items = load_items(tools, wanted, progress=tell)
         verdicts = check_items(tools, items, found, again=again)
     if as_json:
         print_json([one.to_json() for one in verdicts])
@@ -107,4 +109,5 @@ def _lines(verdict: "Verdict") -> Iterator[tuple[str, str, str, str]]:
 
 
 def _short(text: str) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

@@ -51,6 +51,7 @@ def list_(
 
     Examples: dam stock deliveries list · dam stock deliveries list --agency adobe-stock --state rejected
     """
+    from dam_pipeline.agencies.loading import find_agency
     from dam_pipeline.stock.deliveries import Deliveries, DeliveryState
 
     if state and state not in list(DeliveryState):
@@ -65,6 +66,8 @@ def list_(
         and (not state or one.state.value == state)
         and (not assets or one.asset_id in assets)
     ]
+    if agency and not found:
+        find_agency(settings, agency)  # what was typed may be none
     return _tell(found, as_json, "Nothing of this kind is in the ledger.")
 
 
@@ -99,7 +102,9 @@ def accept(media: References, agency: AgencyId, as_json: AsJson = False) -> int:
 
 @app.command()
 @command
-def reject(media: References, agency: AgencyId, reason: Reason = "", as_json: AsJson = False) -> int:
+def reject(
+    media: References, agency: AgencyId, reason: Reason = "", as_json: AsJson = False
+) -> int:
     """Say that the agency has rejected media. A mended file can then be packaged and published.
 
     Example: dam stock deliveries reject falcon-3f2a9c --agency adobe-stock --reason "out of focus"

@@ -1,5 +1,6 @@
 """`dam stock edit`: what a person says of media for agencies."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,6 +9,14 @@ import typer
 
 from dam_pipeline.cli.options import AsJson, MediaRefs
 from dam_pipeline.cli.output import OUT, Exit, bar, command, print_json, say, table
+from dam_pipeline.cli.stock_changes import (
+    categories_said,
+    given,
+    keywords_said,
+    names,
+    place_said,
+    releases_said,
+)
 from dam_pipeline.cli.stock_wording import value_text
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.records import Json
@@ -114,21 +123,21 @@ def run(
     --commercial · dam stock edit reel-4e2c memo-77aa --accept all --dry-run
     """
     changes = {
-        **_given(title=title, description=description, date=date, people=people, creator=creator),
-        **_given(is_generated=generated, is_mature=mature, is_illustration=illustration),
-        **_given(price_usd=price, copyright=copyright_),
-        **_keywords(keywords, add_keywords, remove_keywords),
-        **_categories(category or ()),
-        **_releases(release or (), property_release or (), remove_release or ()),
-        **_place(place, region, country),
+        **given(title=title, description=description, date=date, people=people, creator=creator),
+        **given(is_generated=generated, is_mature=mature, is_illustration=illustration),
+        **given(price_usd=price, copyright=copyright_),
+        **keywords_said(keywords, add_keywords, remove_keywords),
+        **categories_said(category or ()),
+        **releases_said(release or (), property_release or (), remove_release or ()),
+        **place_said(place, region, country),
     }
     if editorial is not None:
         changes["usage"] = "editorial" if editorial else "commercial"
-    _refuse_both(set(_names(clear)) & set(changes))
-    changes |= dict.fromkeys(_names(clear))
+    _refuse_both(set(names(clear)) & set(changes))
+    changes |= dict.fromkeys(names(clear))
     if not changes and not accept:
         raise ConfigurationError("Nothing is said. `dam stock edit --help` lists what can be.")
-    return _edit(media, changes, _names(accept), at_least, dry_run, as_json)
+    return _edit(media, changes, names(accept), at_least, dry_run, as_json)
 
 
 def _edit(
@@ -180,17 +189,17 @@ def _edit(
     return Exit.OK
 
 
-def _refuse_both(names: set[str]) -> None:
-    if names:
+def _refuse_both(fields: set[str]) -> None:
+    if fields:
         raise ConfigurationError(
-            f"{', '.join(sorted(names))}: say something or --clear it, not both at once."
+            f"{', '.join(sorted(fields))}: say something or --clear it, not both at once."
         )
 
 
 def _refuse_unknown_releases(items: "Sequence[Item]", changes: Mapping[str, Json]) -> None:
     known = {one.path for item in items for one in item.record.releases}
     for path in (changes.get("releases") or {}).get("remove", ()):
-        if str(Path(path).expanduser().absolute()) not in known and path not in known:
+        if os.path.abspath(Path(path).expanduser()) not in known:
             raise ConfigurationError(
                 f"{path} is no release of these media: {', '.join(sorted(known)) or 'they have none'}."
             )
@@ -198,7 +207,7 @@ def _refuse_unknown_releases(items: "Sequence[Item]", changes: Mapping[str, Json
 
 def _notes_on_categories(settings: "Settings", changes: Mapping[str, Json]) -> list[str]:
     """What to know of the categories that are said; raises ConfigurationError for no agency."""
-    from dam_pipeline.agencies.loading import find_agency, readable_agencies
+    from dam_pipeline.agencies.loading import find_agency, known_agencies
     from dam_pipeline.stock.record import StockRecord
     from dam_pipeline.stock.rules.categories import notes_on
 
@@ -208,7 +217,7 @@ def _notes_on_categories(settings: "Settings", changes: Mapping[str, Json]) -> l
     for agency_id in of_one:
         find_agency(settings, agency_id)
     said = StockRecord(category=changes.get("category") or "", categories=of_one)
-    return list(notes_on(readable_agencies(settings), said))
+    return list(notes_on([one.agency for one in known_agencies(settings)], said))
 
 
 def merged(accepted: Mapping[str, Json], typed: Mapping[str, Json]) -> dict[str, Json]:
@@ -256,69 +265,3 @@ def _tell(before: "Sequence[Item]", after: "Sequence[Item]", taken: "Sequence[Ac
             table(("field", "before", "after"), rows)
         for name, reason in accepted.left_out.items():
             say(f"{name} is left as it is: {reason}.")
-
-
-def _given(**values: Json) -> dict[str, Json]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _names(texts: Sequence[str] | None) -> list[str]:
-    """Names that may be given one by one or with commas between."""
-    return [name.strip() for text in texts or () for name in text.split(",") if name.strip()]
-
-
-def _keywords(replaced: str | None, added: str | None, removed: str | None) -> dict[str, Json]:
-    if replaced is not None and (added is not None or removed is not None):
-        raise ConfigurationError("--keywords replaces all: give it alone.")
-    if replaced is not None:
-        return {"keywords": _words(replaced)}
-    parts = _given(
-        add=None if added is None else _words(added),
-        remove=None if removed is None else _words(removed),
-    )
-    return {"keywords": parts} if parts else {}
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _categories(texts: Sequence[str]) -> dict[str, Json]:
-    of_one = dict(text.split("=", 1) for text in texts if "=" in text)
-    of_any = [text for text in texts if "=" not in text]
-    if len(of_any) > 1:
-        raise ConfigurationError(
-            f"{', '.join(of_any)}: give one category, or AGENCY=NAME for each."
-        )
-    changes: dict[str, Json] = {"category": of_any[0]} if of_any else {}
-    if of_one:
-        changes["categories"] = {agency.strip(): name for agency, name in of_one.items()}
-    return changes
-
-
-def _releases(
-    model: Sequence[str], of_property: Sequence[str], removed: Sequence[str]
-) -> dict[str, Json]:
-    added = [_release("model", text) for text in model]
-    added += [_release("property", text) for text in of_property]
-    parts: dict[str, Json] = {"add": added} if added else {}
-    if removed:
-        parts["remove"] = list(removed)
-    return {"releases": parts} if parts else {}
-
-
-def _release(kind: str, text: str) -> dict[str, str]:
-    """A release of FILE or NAME=FILE; a file whose name has an = in it is a file."""
-    name, sign, path = text.partition("=")
-    if not sign or Path(text).exists():
-        return {"kind": kind, "path": text}
-    return {"kind": kind, "path": path, "name": name.strip()}
-
-
-def _place(place: str | None, region: str | None, country: str | None) -> dict[str, Json]:
-    parts: dict[str, Json] = {}
-    if place is not None:
-        city, _, beside = place.partition(",")
-        parts |= {"city": city.strip(), "region": beside.strip()}
-    parts |= _given(region=region, country=country)
-    return {"place": parts} if parts else {}

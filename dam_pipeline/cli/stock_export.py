@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dam_pipeline.cli.options import AsJson
-from dam_pipeline.cli.output import Exit, command, print_json, say
+from dam_pipeline.cli.output import Exit, bar, command, print_json, say
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.records import Media
 from dam_pipeline.settings import load_settings
@@ -62,7 +62,9 @@ def run(
         )
     with Toolbox.open(load_settings()) as tools:
         reasons = rejections(tools.settings)
-        items = load_items(tools, _wanted(tools, media or (), reasons if rejected else None))
+        wanted = _wanted(tools, media or (), reasons if rejected else None)
+        with bar("reading", len(wanted)) as tell:
+            items = load_items(tools, wanted, progress=tell)
         rows = sheet_rows(items, reasons)
     write_sheet(out, rows, bom=bom)
     document = {"file": str(out.absolute()), "rows": len(rows) - 1, "columns": list(rows[0])}

@@ -136,7 +136,7 @@ def _lines(one: "RowChange") -> list[tuple[str, str]]:
     changes = [
         ("green", f"{x.field}: {_short(x.before)} → {_short(x.after)}")
         for x in one.changes
-        if x not in one.conflicts or one.is_decided
+        if not one.problems and (x not in one.conflicts or one.is_decided)
     ]
     return [("red", problem) for problem in one.problems] + conflicts + changes
 

@@ -1,6 +1,7 @@
 """`dam stock login`: passwords of destinations go into the keyring, host keys into DAM_HOME."""
 
 import getpass
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from dam_pipeline.settings import Settings
 
 LOGINS = ("sftp", "ftps", "ftp")
+FINGERPRINT = r"SHA256:[A-Za-z0-9+/]{43}"
 
 
 @command
@@ -51,6 +53,11 @@ def run(
         raise ConfigurationError(
             f"{address} needs no password of ours: a folder has none, and S3 goes by AWS_ACCESS_KEY_ID "
             f"and AWS_SECRET_ACCESS_KEY or a profile. Use one of {', '.join(LOGINS)}."
+        )
+    if trust_host_key and not re.fullmatch(FINGERPRINT, trust_host_key):
+        raise ConfigurationError(
+            f"{trust_host_key} is no fingerprint. Write all of it, SHA256: and 43 signs, as the server's "
+            "owner tells it."
         )
     if warning := warning_of(destination):
         say(f"warning: {warning}")
@@ -101,7 +108,7 @@ def _try(
 
 
 def _ask(destination: "Destination") -> str:
-    from dam_pipeline.publishing.credentials import account
+    from dam_pipeline.publishing.credentials import account, checked
 
     if sys.stdin.isatty():
         password = getpass.getpass(f"Password of {account(destination)}: ", sys.stderr)
@@ -109,4 +116,4 @@ def _ask(destination: "Destination") -> str:
         password = sys.stdin.readline().rstrip("\r\n")
     if not password:
         raise ConfigurationError("No password was given, so nothing was kept.")
-    return password
+    return checked(password)

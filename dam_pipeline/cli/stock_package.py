@@ -101,6 +101,8 @@ def _document(made: "Packaged") -> dict[str, Json]:
 
 
 def _tell(made: "Packaged") -> None:
+    from dam_pipeline.packaging.recipes import size
+
     manifest = made.manifest
     for left in manifest.left_out:
         errors = "; ".join(f"{one['message']} {one['fix']}".strip() for one in left.errors)
@@ -113,7 +115,7 @@ def _tell(made: "Packaged") -> None:
             one.partition_key,
             one.file,
             str(one.rendition["how"]),
-            f"{one.size_bytes / 1e6:,.1f} MB",
+            size(one.size_bytes),
             str(len(one.warnings) or ""),
         )
         for one in manifest.items
@@ -125,6 +127,8 @@ def _tell(made: "Packaged") -> None:
 
 
 def _tell_plan(plan: "Plan", as_json: bool) -> int:
+    from dam_pipeline.packaging.recipes import size
+
     left_out = [one for one in plan.verdicts if one.errors]
     code = Exit.SOME_FAILED if left_out else Exit.OK
     if as_json:
@@ -143,8 +147,8 @@ def _tell_plan(plan: "Plan", as_json: bool) -> int:
     for one in left_out:
         errors = "; ".join(f"{error.message} {error.fix}".strip() for error in one.errors)
         say(f"left out: {one.item.media.partition_key}: {errors}")
-    size = f"about {plan.needed_bytes / 1e9:.2f} GB"
-    say(f"{len(rows)} would be packaged ({size}), {len(left_out)} left out: {plan.folder}")
+    needed = f"about {size(plan.needed_bytes)}"
+    say(f"{len(rows)} would be packaged ({needed}), {len(left_out)} left out: {plan.folder}")
     say("Nothing was changed.")
     return code
 

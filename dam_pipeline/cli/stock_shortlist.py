@@ -136,6 +136,9 @@ def _tell(rows: list[dict[str, Json]], as_json: bool) -> int:
     if as_json:
         print_json(rows)
         return Exit.OK
+    if not rows:
+        say("Nothing of this kind is on the shortlist: `dam stock shortlist add MEDIA…`.")
+        return Exit.OK
     table(
         ("media", "file", "rating", "tags", "note"),
         [

@@ -13,13 +13,14 @@ from dam_pipeline.errors import ConfigurationError, PublishError
 from dam_pipeline.event_log.batches import report_in_run
 from dam_pipeline.ops.requesting import answer, failures_told
 from dam_pipeline.packaging.manifest import read_manifest
-from dam_pipeline.publishing import Destination, parse_destination, warning_of
+from dam_pipeline.publishing import Destination, parse_destination
+from dam_pipeline.publishing.advice import advice
 from dam_pipeline.publishing.approving import approved_packages
 from dam_pipeline.publishing.plan import find_package, plan_delivery
 from dam_pipeline.publishing.rate import parse_rate
 from dam_pipeline.publishing.sending import JOBS, Options, publish, unfinished
 from dam_pipeline.stages.work import Toolbox
-from dam_pipeline.stock.deliveries import Delivery
+from dam_pipeline.stock.deliveries import THERE, UNSENT, Delivery
 from resources.library import LibraryResource
 
 
@@ -80,9 +81,10 @@ def send_packages(
         options = config.options()
         for order in _orders(tools, config):
             context.log.info(f"{order.folder} → {order.destination.url}")
-            if warning := warning_of(order.destination):
-                context.log.warning(warning)
             try:
+                agency = read_manifest(order.folder).agency
+                for warning in advice(tools.settings, agency, order.destination):
+                    context.log.warning(warning)
                 found = _send(tools, config, options, order)
             except (PublishError, ConfigurationError) as error:
                 troubles.append(f"{order.folder.name}: {error}")
@@ -121,8 +123,7 @@ def _report(
 ) -> None:
     """An event on the partition of each media that is over there."""
     keys = {one.media_id: one.partition_key for one in read_manifest(order.folder).items}
-    missing = {one.file for one in unfinished(list(deliveries))}
-    there = [one for one in deliveries if one.media_id in keys and one.file not in missing]
+    there = [one for one in deliveries if one.media_id in keys and one.state in THERE]
     report_in_run(
         context,
         [
@@ -167,8 +168,7 @@ def _tell(context: dg.OpExecutionContext, config: PublishConfig, sent: Sequence[
         }
         for one in sent
     ]
-    missing = {one.file for one in unfinished(list(sent))}
     for one in sent:
-        would = "would be sent: " if config.dry_run and one.file in missing else ""
+        would = "would be sent: " if config.dry_run and one.state in UNSENT else ""
         context.log.info(f"{would}{one.file} → {one.remote}: {one.state.value} {one.reason}")
     answer(context, rows, {"files": len(rows), "would_be_sent": config.dry_run})

@@ -30,6 +30,8 @@ def _lines(agency: Agency, manifest: Manifest, submissions: Sequence[Submission]
     yield ""
     yield from (f"- [ ] {_plain(step)}" for step in _steps(agency, manifest))
     yield from _contents(manifest)
+    if manifest.table is None:
+        yield from _items(manifest, submissions)
     yield from _section("Releases", _releases(manifest))
     editorial = [one.file_name for one in submissions if one.usage == "editorial"]
     yield from _section("For editorial use only", editorial)
@@ -71,6 +73,27 @@ def _contents(manifest: Manifest) -> Iterator[str]:
             f"table: `{manifest.table.file}`" if manifest.table else "no table",
         ],
     )
+
+
+def _items(manifest: Manifest, submissions: Sequence[Submission]) -> Iterator[str]:
+    """What a person copies into the portal, where no table says it; texts are indented, so as they are."""
+    yield from ("", "## Items")
+    for number, (item, said) in enumerate(zip(manifest.items, submissions, strict=True), start=1):
+        yield from ("", f"### {number}. `{item.file}`")
+        texts = {
+            "Title": said.title,
+            "Description": said.description,
+            "Keywords": ", ".join(said.keywords),
+            "Categories": ", ".join(said.categories),
+        }
+        for heading, text in texts.items():
+            if text:
+                yield from ("", f"{heading}:", "")
+                yield from (f"    {line}".rstrip() for line in text.splitlines())
+        if item.releases:
+            names = ", ".join(dict.fromkeys(one.name for one in said.releases if one.name))
+            files = ", ".join(f"`{file}`" for file in item.releases)
+            yield from ("", f"Releases: {files}{f' ({names})' if names else ''}")
 
 
 def _left_out(manifest: Manifest) -> list[str]:

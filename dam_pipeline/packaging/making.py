@@ -1,5 +1,6 @@
 """From what a person names to a package: the one way of the command line and of Dagster's job."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +64,10 @@ def plan_package(
     items = load_items(tools, chosen(tools, references))
     verdicts = tuple(check_items(tools, items, agency, again=again))
     folder = out or tools.settings.home / PACKAGES / package_name(agency, verdicts)
+    folder = Path(os.path.abspath(folder))  # without `..`: it stands in the ledger
     _refuse_source(tools.settings, folder)
     good = [one for one in verdicts if not one.errors]
-    return Plan(agency, verdicts, folder.absolute(), needed_bytes(agency, good))
+    return Plan(agency, verdicts, folder, needed_bytes(agency, good))
 
 
 def _refuse_source(settings: Settings, folder: Path) -> None:

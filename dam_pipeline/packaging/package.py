@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from dam_pipeline.agencies.agency import Agency
 from dam_pipeline.agencies.templates import require_template
@@ -25,7 +25,7 @@ from dam_pipeline.packaging.manifest import (
     write_manifest,
 )
 from dam_pipeline.packaging.packing import MEDIA, THUMBNAILS, Packing, left_out, packaged_item
-from dam_pipeline.packaging.recipes import check_room, needed_bytes
+from dam_pipeline.packaging.recipes import check_room, content_digest, needed_bytes
 from dam_pipeline.packaging.releases import RELEASES, Releases
 from dam_pipeline.packaging.tables import write_table
 from dam_pipeline.packaging.unfinished import Finished, Unfinished
@@ -115,10 +115,13 @@ def _unfit(agency: Agency, verdicts: Sequence[Verdict]) -> dict[str, LeftOut]:
 
 
 def _has_table(agency: Agency, verdicts: Sequence[Verdict]) -> bool:
-    """Whether the table of these items can be written."""
+    """Whether the table of these items can be written, and read back."""
+    submissions = [one.submission for one in verdicts]
     with tempfile.TemporaryDirectory() as folder:
         try:
-            write_table(agency, [one.submission for one in verdicts], Path(folder) / "table")
+            check_rows(
+                agency, submissions, write_table(agency, submissions, Path(folder) / "table")
+            )
         except PackageInvalid:
             return False
     return True
@@ -223,10 +226,14 @@ def _tables(agency: Agency, verdicts: Sequence[Verdict], folder: Path) -> list[P
     rules = agency.table
     if rules is None or not verdicts:
         return []
-    for old in folder.glob(f"{Path(rules.file_name).stem}-*"):
-        old.unlink()  # of an earlier run that needed more files
-    paths = write_table(agency, [one.submission for one in verdicts], folder / rules.file_name)
-    check_rows(agency, [one.submission for one in verdicts], paths)
+    name = PurePath(rules.file_name)
+    for old in folder.glob(f"{name.stem}-*{name.suffix}"):
+        old.unlink()  # of an earlier run that needed more files, or had other content
+    if rules.goes_by == "upload":  # several packages may meet in one folder over there
+        name = name.with_stem(f"{name.stem}-{content_digest(agency, verdicts)}")
+    submissions = [one.submission for one in verdicts]
+    paths = write_table(agency, submissions, folder / name)
+    check_rows(agency, submissions, paths)
     return [_file(folder, path.name, rules.goes_by) for path in paths]
 
 

@@ -1,5 +1,6 @@
 """One item on its way into a package: master proved, file made, looked at, hashed, put in its place."""
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from dam_pipeline.agencies.agency import Agency
-from dam_pipeline.errors import ConfigurationError, DamError
+from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.formats import suffix_of
 from dam_pipeline.media.containers import ContainerReader
 from dam_pipeline.media.decoder import Decoder
@@ -29,6 +30,8 @@ from dam_pipeline.stock.record import Finding, Verdict
 MEDIA = "media"
 THUMBNAILS = "thumbnails"
 SETTLED = (State.DONE, State.EMPTY)
+
+_LOG = logging.getLogger(__name__)
 
 OnShare = Callable[[float], None]
 
@@ -75,7 +78,7 @@ class Packing:
             recipe = recipe_of(self._agency, verdict)
             found = self._unfinished.finished(recipe)
             return found or self._made(bench, verdict, place, recipe, on_share)
-        except (DamError, OSError, MemoryError) as error:
+        except Exception as error:  # noqa: BLE001 (it becomes the outcome of this item)
             return left_out(verdict, _finding(error))
         finally:
             self._benches.put(bench)
@@ -203,9 +206,13 @@ def _packaged(folder: Path, part: Path, name: str) -> PackagedFile:
     return file
 
 
-def _finding(error: DamError | OSError | MemoryError) -> Finding:
+def _finding(error: Exception) -> Finding:
     """What is wrong with an item; raises the error again where the item is not at fault."""
     known = as_dam_error(error)
-    if known is None or known.blocks or isinstance(known, ConfigurationError):
-        raise known or error
+    if known is None:
+        _LOG.exception("An item could not be packaged")
+        words = f"unexpected {type(error).__name__}: {error}."
+        return Finding("packaging", words, "Please report it with the log.")
+    if known.blocks or isinstance(known, ConfigurationError):
+        raise known
     return Finding("packaging", str(known), "Mend it, then package again.")

@@ -3,15 +3,17 @@
 import hashlib
 import json
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from dam_pipeline.agencies.agency import Agency
-from dam_pipeline.errors import DiskFull
+from dam_pipeline.errors import ConfigurationError, DiskFull
 from dam_pipeline.media.versions import tool_versions
 from dam_pipeline.records import Json, MediaKind
 from dam_pipeline.stock.record import Verdict
+from dam_pipeline.stores.derived import raise_if_full
 
 NAME_DIGITS = 10
 FORM = 1  # of deliverables; raised when other bytes come out of the same recipe
@@ -37,10 +39,14 @@ def recipe_of(agency: Agency, verdict: Verdict) -> str:
     )
 
 
+def content_digest(agency: Agency, verdicts: Sequence[Verdict]) -> str:
+    """Ten hex digits, the same for equal content."""
+    return _digest([agency.version, *(recipe_of(agency, one) for one in verdicts)])[:NAME_DIGITS]
+
+
 def package_name(agency: Agency, verdicts: Sequence[Verdict]) -> str:
     """The name of a package's folder: equal content, equal name."""
-    content = [agency.version, *(recipe_of(agency, one) for one in verdicts)]
-    return f"{agency.id}-{_digest(content)[:NAME_DIGITS]}"
+    return f"{agency.id}-{content_digest(agency, verdicts)}"
 
 
 def needed_bytes(agency: Agency, verdicts: Sequence[Verdict]) -> int:
@@ -49,16 +55,36 @@ def needed_bytes(agency: Agency, verdicts: Sequence[Verdict]) -> int:
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Raise DiskFull when a folder's disk has no room for `needed` bytes more than are in it."""
+    """Raise DiskFull when a folder's disk has no room for `needed` bytes more than are in it.
+
+    Raises ConfigurationError where nothing can be written.
+    """
     there = sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
     parent = next(one for one in (folder, *folder.parents) if one.exists())
+    _check_writable(folder, parent)
     free = shutil.disk_usage(parent).free
     if free < needed - there + RESERVE_BYTES:
         raise DiskFull(
-            f"The package takes about {needed / 1e9:.1f} GB, and the disk of {folder} has "
-            f"{free / 1e9:.1f} GB free. Free some space, choose another --out, or package fewer "
-            "media."
+            f"The package takes about {size(needed)}, and {size(RESERVE_BYTES)} are kept free; the "
+            f"disk of {folder} has {size(free)}. Free some space, choose another --out, or package "
+            "fewer media."
         )
+
+
+def size(count: int) -> str:
+    """Bytes as people say them."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def _check_writable(folder: Path, parent: Path) -> None:
+    """What rights allow is only known by trying: there are shares and systems that refuse all."""
+    try:
+        tempfile.TemporaryDirectory(dir=parent).cleanup()
+    except OSError as error:
+        raise_if_full(error, folder)
+        raise ConfigurationError(
+            f"{folder} cannot be written to ({error.strerror}). Choose another --out."
+        ) from error
 
 
 def _needed(agency: Agency, verdict: Verdict) -> int:

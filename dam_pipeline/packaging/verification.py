@@ -12,6 +12,7 @@ from dam_pipeline.packaging.manifest import MANIFEST_FILE, Manifest
 from dam_pipeline.stock.record import Submission
 
 BLOCK_BYTES = 1 << 20
+LONGEST_CELL = 1 << 30  # characters
 OF_OTHERS = (".DS_Store", "Thumbs.db", "desktop.ini")
 """Files that systems put into every folder that is looked at."""
 
@@ -83,6 +84,7 @@ def check_rows(agency: Agency, submissions: Sequence[Submission], tables: Sequen
 
 
 def _rows(path: Path, rules: TableRules) -> list[list[str]]:
+    csv.field_size_limit(LONGEST_CELL)  # Python's own is less than 10,000 keywords have
     with open(path, encoding=rules.encoding, newline="") as file:
         return list(csv.reader(file, delimiter=rules.delimiter))[1:]
 

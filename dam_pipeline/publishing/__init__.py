@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Literal, Protocol, cast
+from unicodedata import category
 from urllib.parse import quote, unquote, urlsplit
 
 from dam_pipeline.errors import ConfigurationError
@@ -113,7 +114,9 @@ def parse_destination(text: str) -> Destination:
         parts = urlsplit(f"{scheme}://{begin}")
         host, port = parts.hostname or "", 0 if parts.password is not None else parts.port or 0
     except ValueError:  # it names what stands there, which may be a part of a password
-        raise ConfigurationError("That is no address: write sftp://user@host:port/folder.") from None
+        raise ConfigurationError(
+            "That is no address: write sftp://user@host:port/folder."
+        ) from None
     if parts.password is not None:
         raise ConfigurationError(
             "An address may not hold a password: it would be kept in the ledger and in logs. "
@@ -126,8 +129,10 @@ def parse_destination(text: str) -> Destination:
         )
     if parts.scheme != "file" and not host:
         raise ConfigurationError(f"{text} names no host. Write {parts.scheme}://user@host/folder.")
-    folder = f"/{path}".rstrip("/")
-    return Destination(parts.scheme, host, port, unquote(parts.username or ""), folder)
+    user, folder = unquote(parts.username or ""), f"/{path}".rstrip("/")
+    if any(category(sign) == "Cc" for sign in user + folder):
+        raise ConfigurationError("An address may not hold line breaks or other control signs.")
+    return Destination(parts.scheme, host, port, user, folder)
 
 
 def _own_folder(text: str) -> str:

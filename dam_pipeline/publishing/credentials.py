@@ -5,6 +5,7 @@ The only place that holds one; nobody keeps, logs or shows what `password` retur
 
 import os
 import re
+from unicodedata import category
 
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.publishing import Destination
@@ -30,11 +31,19 @@ def password(destination: Destination) -> str | None:
     from keyring.errors import KeyringError
 
     if found := os.environ.get(variable(destination)):
-        return found.strip("\r\n")  # as secrets that are mounted as files end
+        return checked(found.strip("\r\n"))  # as secrets that are mounted as files end
     try:
         return keyring.get_password(SERVICE, account(destination))
     except KeyringError:  # none on this machine, or locked
         return None
+
+
+def checked(text: str) -> str:
+    """A password that can be sent; raises ConfigurationError, without it, for any other."""
+    if any(category(sign) in ("Cc", "Cs") for sign in text):
+        # Whatever failed to send it would have it in its own words.
+        raise ConfigurationError("The password holds control signs, which no server takes.")
+    return text
 
 
 def is_in_environment(destination: Destination) -> bool:

@@ -116,6 +116,7 @@ class _Server:
         self.reads_back = settings.publish_readback_bytes
         self.tells_sizes = True
         self._ftp = connection
+        self._data: socket.socket | None = None
         self._limit_s = settings.publish_timeout_s
         self._folders: set[str] = set()
         self._features = self._asked("FEAT").upper()
@@ -136,11 +137,13 @@ class _Server:
             if str(error)[:3] in NO_SUCH_COMMAND:
                 self.tells_sizes = False
             return None
-        return int(answer.split()[1])
+        found = re.fullmatch(r"213\s+(\d+)\s*", answer)
+        return int(found[1]) if found else None
 
     def append(self, path: str, offset: int, pieces: Iterable[bytes]) -> None:
         """See `Place.append`."""
         with self._ftp.transfercmd(f"STOR {self._whole(path)}", offset or None) as line:
+            self._data = line
             try:
                 for piece in pieces:
                     line.sendall(piece)
@@ -161,6 +164,7 @@ class _Server:
 
     def _pieces(self, line: socket.socket) -> Iterator[bytes]:
         with line:
+            self._data = line
             while piece := line.recv(PIECE_BYTES):
                 yield piece
             _end(line)
@@ -205,9 +209,10 @@ class _Server:
 
     def close(self) -> None:
         """End the connection, whatever anybody waits for on it."""
-        if self._ftp.sock is not None:
+        for line in (self._data, self._ftp.sock):
             with suppress(OSError):
-                self._ftp.sock.shutdown(socket.SHUT_RDWR)
+                if line is not None:
+                    line.shutdown(socket.SHUT_RDWR)
         self._ftp.close()
 
     def _wait(self, limit_s: float) -> None:

@@ -3,6 +3,7 @@
 import logging
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from dam_pipeline.publishing import Progress, Receipt, Transport
 from dam_pipeline.publishing.plan import Outgoing
 
 LONGEST_WAIT_S = 60.0
-END_WITHIN_S = 10.0  # so long a thread that is stopped may take to notice
+END_WITHIN_S = 10.0  # so long the threads that are stopped may take to notice
 
 _LOG = logging.getLogger(__name__)
 
@@ -104,9 +105,10 @@ class Lines:
         self._stopping.set()
         for line in self._lines:
             line.close()  # ends what a thread waits for
+        until_s = time.monotonic() + END_WITHIN_S
         for thread in threads:
             if thread.is_alive():
-                thread.join(END_WITHIN_S)
+                thread.join(max(0.0, until_s - time.monotonic()))
 
     def _work(self, line: "_Line") -> None:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from dam_pipeline.errors import PackageInvalid
+from dam_pipeline.errors import ConfigurationError, PackageInvalid
 from dam_pipeline.packaging.manifest import (
     MANIFEST_FILE,
     Manifest,
@@ -63,13 +63,21 @@ class Plan:
 
 
 def find_package(settings: Settings, reference: str | Path) -> Path:
-    """The folder of a package: a path, or a name below DAM_HOME/packages; raises PackageInvalid."""
+    """The folder of a package: a path, or a name below DAM_HOME/packages.
+
+    Raises PackageInvalid for a folder that is none, ConfigurationError where there is no such folder.
+    """
     ours = settings.home / PACKAGES
-    for folder in (Path(reference).expanduser().absolute(), ours / reference):
+    places = (Path(reference).expanduser().absolute(), ours / reference)
+    for folder in places:
         if (folder / MANIFEST_FILE).is_file():
             return folder
     names = [path.parent.name for path in sorted(ours.glob(f"*/{MANIFEST_FILE}"))]
     there = f" There are: {', '.join(names)}." if names else " `dam stock package` makes one."
+    if not any(folder.exists() for folder in places):
+        raise ConfigurationError(
+            f"There is no package {reference}: neither {' nor '.join(map(str, places))} is there.{there}"
+        )
     raise PackageInvalid(f"{reference} is no package: it has no {MANIFEST_FILE}.{there}")
 
 

@@ -150,8 +150,9 @@ class _Object:
 
     def told_by(self, answer: Mapping[str, Any]) -> _Compared:
         """How the object compares where this login may write but not look."""
-        is_told = self.sums.agrees(answer.get("ChecksumSHA256", ""))
-        return _Compared(True, "sha256" if is_told else "", self.sums.size)
+        told = answer.get("ChecksumSHA256")
+        is_same = self.sums.agrees(told) if told else None
+        return _Compared(is_same is not False, "sha256" if is_same else "", self.sums.size)
 
     def put(self, source: Path, progress: Progress) -> tuple[int, Mapping[str, Any]]:
         """Bring the bytes over; returns how many went out, and what the store answered at the end."""

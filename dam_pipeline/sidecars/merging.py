@@ -7,15 +7,17 @@ away goes, and there are no conflicts.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dam_pipeline.records import Json
-from dam_pipeline.sidecars.fields import KEYWORDS, PROPERTIES, Value, Values, same
+from dam_pipeline.sidecars.fields import KEYWORDS, PLACE, PROPERTIES, Value, Values, same
 
 Verdict = Literal["same", "write", "take", "both", "conflict"]
 Side = Literal["", "ours", "theirs"]
 _DECIDED: dict[Side, Verdict] = {"": "conflict", "ours": "write", "theirs": "take"}
+CHANGED = "both sides changed it"
+UNKNOWN = "the two were never brought together"
 EMPTIED = "the sidecar has lost all that it said when it was last read or written"
 
 
@@ -57,14 +59,17 @@ def merge(base: Values, ours: Values, theirs: Values, prefer: Side = "") -> list
     An empty text of ours is what a person emptied, and stands against theirs.
 
     A sidecar that says nothing any more, where it said something, is one conflict: a program that
-    knows nothing of our fields may have written it anew.
+    knows nothing of our fields may have written it anew. A place is disputed as a whole.
     """
     emptied = bool(base) and not theirs
     fields = [name for name in PROPERTIES if name in base or name in ours or name in theirs]
-    return [
-        _merged(name, base.get(name), ours.get(name), theirs.get(name), prefer, emptied)
-        for name in fields
+    merges = [
+        _merged(name, base.get(name), ours.get(name), theirs.get(name), emptied) for name in fields
     ]
+    disputed = {one.field for one in merges if one.verdict == "conflict"}
+    if disputed & set(PLACE):
+        disputed |= {one.field for one in merges if one.field in PLACE and one.verdict != "same"}
+    return [_decided(one, prefer) if one.field in disputed else one for one in merges]
 
 
 def merge_words(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
@@ -84,7 +89,6 @@ def _merged(
     base: Value | None,
     ours: Value | None,
     theirs: Value | None,
-    prefer: Side,
     emptied: bool,
 ) -> Merge:
     is_hidden = ours == "" and base is None and theirs is not None  # a person wants nothing there
@@ -93,14 +97,18 @@ def _merged(
         return _merged_words(base, ours, theirs)
     if same(name, ours, theirs):
         return Merge(name, base, ours, theirs, theirs, "same")
-    why = EMPTIED if emptied and base else "both sides changed it"
+    why = EMPTIED if emptied and base else CHANGED if base else UNKNOWN
     is_conflict = (emptied and base is not None) or is_hidden
     if not is_conflict and same(name, base, ours):
         return Merge(name, base, ours, theirs, theirs, "take")
     if not is_conflict and same(name, base, theirs):
         return Merge(name, base, ours, theirs, ours, "write")
-    verdict, merged = _DECIDED[prefer], ours if prefer == "ours" else theirs
-    return Merge(name, base, ours, theirs, merged, verdict, why)
+    return Merge(name, base, ours, theirs, theirs, "conflict", why)
+
+
+def _decided(one: Merge, prefer: Side) -> Merge:
+    merged = one.ours if prefer == "ours" else one.theirs
+    return replace(one, verdict=_DECIDED[prefer], merged=merged, why=one.why or CHANGED)
 
 
 def _merged_words(base: Value | None, ours: Value | None, theirs: Value | None) -> Merge:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dam_pipeline.errors import DamError, SchemaMismatch, SourceChanged
+from dam_pipeline.errors import DamError, SchemaMismatch, SourceChanged, UnreadableMedia
 from dam_pipeline.identity import display_name, path_to_uri
 from dam_pipeline.records import Json, Media
 from dam_pipeline.sidecars.fields import KEYWORDS, Value, Values
@@ -100,6 +100,8 @@ class _Sync:
         try:
             known = _probed(said)
             path = self._path(media, uri)
+            if self.options.folder is None:
+                known = known.apart_from(path)
             return self._tried(media, known, path)
         except DamError as error:
             why = str(error)
@@ -128,12 +130,13 @@ class _Sync:
         base = self.synced.base(said.asset_id, path) if content else None
         merges = merge(base or {}, said.ours(base, theirs), theirs, self.options.prefer)
         merges = self._possible(said, merges)
+        if said.trouble and _telling(merges):
+            raise UnreadableMedia(f"is left alone: {said.trouble}")
         done = Synchronised(media, path, content is not None, _telling(merges))
         if self.options.writes:
             done = self._write(done, said, merges, content)
         if self.options.takes:
-            is_beside = self.options.folder is None
-            take_over(self.tools.settings, said, merges, is_beside=is_beside)
+            take_over(self.tools.settings, said, merges)
             done = replace(done, taken=_names(merges, "take"))
         if (self.options.writes or self.options.takes) and (done.exists or done.written):
             self.synced.note(said.asset_id, path, self._agreed(base or {}, merges))
@@ -143,7 +146,7 @@ class _Sync:
         """What the library cannot take over is a conflict, unless nothing is to be taken."""
         if self.options.writes and not self.options.takes:
             return list(merges)
-        refused = refusals(said, merges, is_beside=self.options.folder is None)
+        refused = refusals(said, merges)
         return [
             replace(one, verdict="conflict", why=refused[one.field])
             if one.field in refused

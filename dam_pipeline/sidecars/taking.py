@@ -14,40 +14,38 @@ from dam_pipeline.stock.people import edit_record
 from dam_pipeline.tagging import people as tagging
 
 
-def refusals(said: Said, merges: Sequence[Merge], *, is_beside: bool) -> dict[str, str]:
+def refusals(said: Said, merges: Sequence[Merge]) -> dict[str, str]:
     """Why the library cannot take a field over, by field; most often there is nothing."""
     refused = {}
     for one in merges:
-        if one.field == "rating" and one.changes_library and said.rating and not _stars(one):
+        if one.field == "rating" and one.changes_library and not _stars(one):
             refused[one.field] = "the shortlist has ratings from 1 to 5, and knows no other"
         try:
-            checked(_record_changes(said, merges, [one], is_beside))
+            checked(_record_changes(said, merges, [one]))
         except ConfigurationError as error:
             refused[one.field] = str(error)
     return refused
 
 
-def take_over(settings: Settings, said: Said, merges: Sequence[Merge], *, is_beside: bool) -> None:
-    """Make what the merges take the library's.
+def take_over(settings: Settings, said: Said, merges: Sequence[Merge]) -> None:
+    """Make what the merges take the library's, at once; what it says already is not written.
 
-    What the library says already is not written, nor what the stage `probe` will read by itself:
-    of a sidecar beside the original all but the date, where no person's word here stands over it.
     Raises ConfigurationError for what `refusals` names.
     """
-    if changes := _record_changes(said, merges, merges, is_beside):
+    if changes := _record_changes(said, merges, merges):
         edit_record(settings, [said.asset_id], changes)
     for one in merges:
         if one.field == KEYWORDS and one.changes_library:
-            _change_tags(settings, said, one, is_beside)
-        elif one.field == "rating" and one.changes_library and said.rating:
+            _change_tags(settings, said, one)
+        elif one.field == "rating" and one.changes_library:
             shortlist.add(settings, [said.asset_id], rating=_stars(one))
 
 
 def _record_changes(
-    said: Said, merges: Sequence[Merge], wanted: Sequence[Merge], is_beside: bool
+    said: Said, merges: Sequence[Merge], wanted: Sequence[Merge]
 ) -> dict[str, Json]:
     """Changes of the stock record, as `edit_record` takes them; `merges` are all of the media."""
-    news = [one for one in wanted if one.changes_library and not _is_known(said, one, is_beside)]
+    news = [one for one in wanted if one.changes_library and not _is_known(said, one)]
     changes: dict[str, Json] = {}
     for one in news:
         if one.field in TEXTS:
@@ -61,17 +59,15 @@ def _record_changes(
     return changes
 
 
-def _is_known(said: Said, one: Merge, is_beside: bool) -> bool:
-    """Whether the record says it already, or will by itself."""
-    name = "place" if one.field in PLACE else one.field
-    name = "is_generated" if name == "source_type" else name
-    if is_beside and name != "date" and name not in said.word.fields:
-        return True
+def _is_known(said: Said, one: Merge) -> bool:
+    """Whether the record says it already."""
     if one.field in PLACE:
         return same(one.field, getattr(said.record.place, one.field, "") or None, one.merged)
     if one.field == "source_type":
         return bool(said.record.is_generated) == is_generated(one.merged)
-    return one.field in TEXTS and same(one.field, getattr(said.record, name) or None, one.merged)
+    return one.field in TEXTS and same(
+        one.field, getattr(said.record, one.field) or None, one.merged
+    )
 
 
 def _place(merges: Sequence[Merge]) -> dict[str, Json]:
@@ -89,6 +85,7 @@ def _keywords(said: Said, one: Merge) -> dict[str, Json]:
     added, removed = _differences(one)
     here = {word.casefold() for word in said.record.keywords}
     if said.word.values.get(KEYWORDS) is None:
+        here |= {word.casefold() for word in said.embedded.get(KEYWORDS, ())}
         parts = {
             "add": [word for word in added if word not in said.record.keywords],
             "remove": [word for word in removed if word.casefold() in here],
@@ -100,21 +97,18 @@ def _keywords(said: Said, one: Merge) -> dict[str, Json]:
     return {} if words == list(said.record.keywords) else {KEYWORDS: words}
 
 
-def _change_tags(settings: Settings, said: Said, one: Merge, is_beside: bool) -> None:
-    """Tags follow the keywords.
-
-    Those of a sidecar beside the original are read by the probe, unless a person took them away before.
-    """
+def _change_tags(settings: Settings, said: Said, one: Merge) -> None:
+    """Tags follow the keywords."""
     added, removed = _differences(one)
     in_file = {said.tag_of(word) for word in said.file.get(KEYWORDS, ())}
-    known = set(said.tagged.added) | (set() if is_beside else in_file)
+    embedded = {said.tag_of(word) for word in said.embedded.get(KEYWORDS, ())}
+    known = {*said.tagged.added, *in_file}
     left = {said.tag_of(word) for word in one.merged or ()}  # by another name of the term
-    gone = [word for word in removed if said.tag_of(word) in known - left]
+    gone = [word for word in removed if said.tag_of(word) in (known | embedded) - left]
     new = [
         word
         for word in added
-        if (said.tag_of(word) in said.tagged.removed)
-        or not (is_beside or said.tag_of(word) in known)
+        if said.tag_of(word) in said.tagged.removed or said.tag_of(word) not in known
     ]
     if gone := [word for word in gone if _can_be_tag(word)]:
         tagging.remove_tags(settings, said.asset_id, gone, said.vocabulary)
@@ -135,6 +129,6 @@ def _can_be_tag(word: str) -> bool:
 
 
 def _stars(one: Merge) -> int | None:
-    """Stars as the shortlist has them; they go there if the media is on it with a rating."""
+    """Stars as the shortlist has them."""
     stars = str(one.merged or "")
     return int(stars) if stars.isdigit() and int(stars) in shortlist.RATINGS else None

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from dam_pipeline.errors import SchemaMismatch
 from dam_pipeline.records import Json
 from dam_pipeline.settings import Settings
-from dam_pipeline.stock.fields import LISTS, MAPPINGS, checked
+from dam_pipeline.stock.fields import FIELDS, LISTS, MAPPINGS, checked
 from dam_pipeline.stock.record import StockRecord
 from dam_pipeline.stores.journal import Journal
 
@@ -77,9 +78,15 @@ def records_of_people(settings: Settings, planned: Iterable[Edit] = ()) -> dict[
     Raises SchemaMismatch for a damaged journal, ConfigurationError for an edit that cannot be.
     """
     words: dict[str, Word] = {}
-    for entry in Journal(settings, JOURNAL).entries():
-        for edit in entry["edits"]:
-            _replay(words, edit["asset_ids"], edit["changes"], entry["when"], entry["by"])
+    try:
+        for entry in Journal(settings, JOURNAL).entries():
+            for edit in entry["edits"]:
+                _replay(words, edit["asset_ids"], edit["changes"], entry["when"], entry["by"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SchemaMismatch(
+            f"The journal {JOURNAL} holds an entry that this version does not read ({error}). "
+            "Update dam_pipeline."
+        ) from error
     for one in planned:
         _replay(words, one.asset_ids, checked(one.changes), _now(), author())
     return words
@@ -131,7 +138,9 @@ def _replay(
 
 
 def _change(word: Word, name: str, value: Json) -> None:
-    """Replay one change."""
+    """Replay one change; raises KeyError for a field of a newer version."""
+    if name not in FIELDS:
+        raise KeyError(name)
     if name in MAPPINGS and value is not None:
         parts = {**(word.values.get(name) or {}), **value}
         value = {key: part for key, part in parts.items() if part}

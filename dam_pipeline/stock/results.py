@@ -162,7 +162,7 @@ def compare_results(settings: Settings, agency: str, rows: Sequence[Row]) -> Res
 
 
 def _sent(settings: Settings, agency: str) -> dict[str, list[Delivery]]:
-    """The last words on what an agency was sent, by asset id."""
+    """The last words on what an agency was sent, by asset id; what broke off only where nothing came."""
     found: dict[str, list[Delivery]] = defaultdict(list)
     latest = Deliveries(settings).latest().values()
     for one in latest:
@@ -174,7 +174,10 @@ def _sent(settings: Settings, agency: str) -> dict[str, list[Delivery]]:
             f"Nothing was sent to {agency}"
             + (f", only to {', '.join(there)}." if there else " or to anybody else.")
         )
-    return found
+    return {
+        asset_id: [one for one in sent if one.state is not DeliveryState.UPLOADING] or sent
+        for asset_id, sent in found.items()
+    }
 
 
 def _by_name(sent: dict[str, list[Delivery]]) -> dict[str, dict[str, list[Delivery]]]:

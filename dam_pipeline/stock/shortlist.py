@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from dam_pipeline.catalogue.catalogue import Catalogue
-from dam_pipeline.errors import ConfigurationError
+from dam_pipeline.errors import ConfigurationError, SchemaMismatch
 from dam_pipeline.records import Json, Media
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages.work import Toolbox
@@ -36,13 +36,14 @@ class Pick:
 def picks(settings: Settings) -> dict[str, Pick]:
     """The shortlist by asset id, first added first; raises SchemaMismatch for a damaged journal."""
     found: dict[str, Pick] = {}
-    for entry in Journal(settings, JOURNAL).entries():
-        for asset_id in entry["asset_ids"]:
-            if entry["do"] == "remove":
-                found.pop(asset_id, None)
-                continue
-            new = Pick(asset_id, when=entry["when"], by=entry["by"])
-            found[asset_id] = _said(found.get(asset_id, new), entry)
+    try:
+        for entry in Journal(settings, JOURNAL).entries():
+            _replay(found, entry)
+    except (KeyError, TypeError) as error:
+        raise SchemaMismatch(
+            f"The journal {JOURNAL} holds an entry that this version does not read ({error}). "
+            "Update dam_pipeline."
+        ) from error
     return found
 
 
@@ -92,6 +93,15 @@ def chosen(tools: Toolbox, references: Sequence[str]) -> list[Media]:
     raise ConfigurationError(
         "No media is named, and the shortlist is empty: `dam stock shortlist add MEDIA…`."
     )
+
+
+def _replay(found: dict[str, Pick], entry: Mapping[str, Json]) -> None:
+    for asset_id in entry["asset_ids"]:
+        if entry["do"] == "remove":
+            found.pop(asset_id, None)
+        else:
+            new = Pick(asset_id, when=entry["when"], by=entry["by"])
+            found[asset_id] = _said(found.get(asset_id, new), entry)
 
 
 def _said(pick: Pick, entry: Mapping[str, Json]) -> Pick:

@@ -115,11 +115,11 @@ def _same_text(name: Field, cases: list[Case]) -> Iterator[tuple[Case, Said]]:
     """Where each must be unique, the first one goes; of titles a person is told in any case."""
     agency = cases[0].agency
     is_unique = rules_of(cases[0], name).is_unique
-    going = [case for case in cases if not case.errors]
+    later = {id(case) for case in [one for one in cases if not one.errors][1:]}
     for case in cases:
         message = f"{len(cases)} items have the {name} {text_of(case, name)!r}"
         fix = case.edit(f"--{name} '…'")
-        if is_unique and case in going[1:]:
+        if is_unique and id(case) in later:
             yield case, Wrong(f"{message}; {agency.name} wants each its own.", fix)
         elif not is_unique and name == "title":
             yield case, Advice(f"{message}.", fix)

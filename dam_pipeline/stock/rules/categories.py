@@ -54,7 +54,7 @@ def category_missing(case: Case) -> Iterator[Said]:
     """There are as many categories as the agency asks for at least."""
     found, least = len(case.submission.categories), case.agency.categories.min_count
     if found < least and not _unknown(case.agency, case.item.record):
-        message = f"There are {found} categories, {case.agency.name} asks for {least}."
+        message = f"Categories: {found}, {case.agency.name} asks for {least}."
         yield Wrong(message, _fix(case))
 
 
@@ -63,7 +63,7 @@ def categories_too_many(case: Case) -> Iterator[Said]:
     """Of more categories than the agency takes the first are kept."""
     before, most = case.submission.categories, case.agency.categories.max_count
     if len(before) > most:
-        message = f"There are {len(before)} categories, {case.agency.name} takes {most}."
+        message = f"Categories: {len(before)}, {case.agency.name} takes {most}."
         after = before[:most]
         yield Mended(message, ", ".join(before), ", ".join(after), {"categories": after})
 

@@ -11,6 +11,7 @@ from typing import Literal
 from dam_pipeline.agencies.agency import Agency, MediaRules
 from dam_pipeline.graph.among import Alike
 from dam_pipeline.records import Json
+from dam_pipeline.stock.accepting import AT_LEAST
 from dam_pipeline.stock.deliveries import Delivery
 from dam_pipeline.stock.record import Finding, Fix, Item, Rendition, Submission, Verdict
 
@@ -84,7 +85,13 @@ class Case:
 
     def say(self, name: str, options: str) -> str:
         """The command for a field of the record: taking over what is suggested, else typing it."""
-        is_suggested = any(one.field == name for one in self.item.suggestions)
+        there = {one.casefold() for one in self.item.record.keywords} if name == "keywords" else ()
+        is_suggested = any(
+            one.field == name
+            and one.confidence >= AT_LEAST
+            and str(one.value).casefold() not in there
+            for one in self.item.suggestions
+        )
         return self.edit(f"--accept {name}" if is_suggested else options)
 
     def hear(self, rule: str, said: Said) -> None:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from dam_pipeline.agencies.agency import TextRules
 from dam_pipeline.stock.rules.rule import Advice, Case, Mended, Said, Wrong, rule
+from dam_pipeline.stock.sheets.cells import listed
 from dam_pipeline.stock.wording import cut_at_word, tidy_keywords, without
 
 Field = Literal["title", "description"]
@@ -110,8 +111,13 @@ def keywords_tidied(case: Case) -> Iterator[Said]:
         )
         if words
     ]
-    message = f"Keywords left out: {'; '.join(said)}." if said else "Keywords were cleaned."
-    yield Mended(message, ", ".join(before), ", ".join(tidy.kept), {"keywords": tidy.kept})
+    if said:
+        message = f"Keywords left out: {'; '.join(said)}."
+    elif len(tidy.kept) > len(before):
+        message = "Keywords were split at commas and the like."
+    else:
+        message = "Keywords were cleaned."
+    yield Mended(message, listed(before), listed(tidy.kept), {"keywords": tidy.kept})
 
 
 @rule("error", "warning")
@@ -120,7 +126,7 @@ def keywords_too_few(case: Case) -> Iterator[Said]:
     found, least = len(case.submission.keywords), case.agency.keywords.min_count
     fix = case.say("keywords", "--keywords 'one,two,…'")
     if found < least:
-        yield Wrong(f"There are {found} keywords, {case.agency.name} asks for {least}.", fix)
+        yield Wrong(f"Keywords: {found}, {case.agency.name} asks for {least}.", fix)
     elif not found:
         yield Advice("There are no keywords: nobody will find it.", fix)
 
@@ -131,10 +137,11 @@ def keywords_advised(case: Case) -> Iterator[Said]:
     found, rules = len(case.submission.keywords), case.agency.keywords
     if found > rules.min_count and not _is_within(found, rules.advised_min, rules.advised_max):
         advised = _range(rules.advised_min, rules.advised_max)
-        message = f"There are {found} keywords, {case.agency.name} advises {advised}."
-        type_them = "--keywords 'one,two,…'"
-        is_few = found < rules.advised_min
-        yield Advice(message, (case.say("keywords", type_them) if is_few else case.edit(type_them)))
+        message = f"Keywords: {found}, {case.agency.name} advises {advised}."
+        if found < rules.advised_min:
+            yield Advice(message, case.say("keywords", "--add-keywords 'one,two,…'"))
+        else:
+            yield Advice(message, case.edit("--keywords 'one,two,…'"))
 
 
 FILLING_RULES = (title_or_description,)

@@ -49,14 +49,22 @@ def write_sheet(path: Path, rows: Sequence[Row], *, bom: bool = False) -> None:
     """Write rows, the first of which has the headings; the suffix decides between CSV and XLSX.
 
     `bom` puts a byte order mark before CSV, by which Excel takes it for UTF-8. Raises
-    ConfigurationError for another suffix, and for a text that is too long for XLSX.
+    ConfigurationError for another suffix, for a text that is too long for XLSX, and where nothing
+    can be written; DiskFull.
     """
     check_suffix(path)
-    with replaced(path) as temporary:
-        if path.suffix.lower() == ".csv":
-            _write_csv(temporary, rows, "utf-8-sig" if bom else "utf-8")
-        else:
-            _write_xlsx(temporary, rows)
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"There is no folder {path.parent}. Make it, or name another one.")
+    try:
+        with replaced(path) as temporary:
+            if path.suffix.lower() == ".csv":
+                _write_csv(temporary, rows, "utf-8-sig" if bom else "utf-8")
+            else:
+                _write_xlsx(temporary, rows)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written ({error.strerror}). Name another place."
+        ) from error
 
 
 def read_sheet(path: Path, key: str, encoding: str = "") -> Iterator[tuple[int, dict[str, Cell]]]:
@@ -135,7 +143,11 @@ def _decoded(path: Path, encoding: str) -> str:
         text = raw.decode(encoding or "utf-8")
         if "\0" not in text:
             return text
-    except (UnicodeDecodeError, LookupError):
+    except LookupError as error:
+        raise ConfigurationError(
+            f"{encoding!r} is no encoding. Those of Excel are utf-8, cp1252 and mac-roman."
+        ) from error
+    except UnicodeDecodeError:
         pass
     raise ConfigurationError(
         f"{path.name} is not in {encoding or 'UTF-8'}. Save it as “CSV UTF-8” or as .xlsx, or say "
@@ -177,12 +189,14 @@ def _write_xlsx(path: Path, rows: Sequence[Row]) -> None:
             if isinstance(value, str):
                 cell.number_format = "@"  # Excel leaves what is typed into it alone
                 if value:
-                    cell.value = _fitting(value, headings[at - 1])
+                    cell.value = _fitting(value, headings[at - 1], row[0])
                     cell.data_type = "s"  # also where it looks like a formula or an error
             else:
                 cell.value = value
     _dress(sheet, headings)
-    book.save(path)
+    made = io.BytesIO()  # a file that openpyxl cannot finish is never closed
+    book.save(made)
+    path.write_bytes(made.getvalue())
 
 
 def _dress(sheet: Any, headings: Sequence[str]) -> None:
@@ -201,10 +215,10 @@ def _dress(sheet: Any, headings: Sequence[str]) -> None:
             sheet.cell(number, at).font = grey
 
 
-def _fitting(text: str, heading: str) -> str:
+def _fitting(text: str, heading: str, media: Cell) -> str:
     if len(text) > LONGEST_CELL:
         raise ConfigurationError(
-            f"A cell of {heading} would have {len(text)} characters, more than the {LONGEST_CELL} "
+            f"The cell of {media} under {heading} would have {len(text)} characters, more than the {LONGEST_CELL} "
             "that a cell of Excel holds. Export to .csv."
         )
     return _ESCAPE.sub("_x005F_", text)

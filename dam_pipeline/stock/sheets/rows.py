@@ -113,7 +113,8 @@ class RowReader:
             return
         if value == now:
             return
-        change = CellChange(column.name, shown(column.kind.write(now)), shown(cell))
+        before, after = (shown(column.kind.write(one)) for one in (now, value))
+        change = CellChange(column.name, before, after)
         was = self._base.get(column.name, "") if self._base is not None else _digest(column, now)
         if was != _digest(column, now):
             self._conflicts.append(change)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from dam_pipeline.agencies.loading import readable_agencies
+from dam_pipeline.agencies.loading import known_agencies
 from dam_pipeline.errors import SchemaMismatch
 from dam_pipeline.models import spaces
 from dam_pipeline.records import Json, Media, Probe, State
@@ -79,8 +79,8 @@ class Known:
 def open_library(tools: Toolbox) -> Library:
     """What is the same for all media of a library."""
     categories: dict[str, str] = {}
-    for agency in readable_agencies(tools.settings):
-        for category in agency.categories.known:
+    for known in known_agencies(tools.settings):
+        for category in known.agency.categories.known:
             for word in (category.name, *category.also):
                 categories.setdefault(singular(word), category.name)
     return Library(names_of_terms(tools.settings), categories)
