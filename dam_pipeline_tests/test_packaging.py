@@ -170,6 +170,7 @@ class TestMade:
     def test_ten_thousand_keywords_are_in_file_and_table(self, desk, tools, tmp_path):
         words = tuple(f"a keyword of number {number} 😀" for number in range(10_000))
         verdicts = [desk.verdict(name, keywords=words) for name in ("cliff.jpg", "wave.mov")]
+        csv.field_size_limit(131_072)  # Python's own: that of the process may be another by now
         manifest = make_package(tools, AGENCY, verdicts, tmp_path / "package")
         assert len(manifest.items) == 2
         for name in ("cliff_1.jpg", "wave_1.mov"):
@@ -313,7 +314,7 @@ class TestLeftOut:
 
     def test_what_nobody_foresaw(self, desk, tmp_path, expected_error_logs):
         expected_error_logs.append("An item could not be packaged")
-        verdicts = [desk.verdict("cliff.jpg", title="half a letter \ud800")]
+        verdicts = [desk.verdict("cliff.jpg", "half a letter \ud800.jpg")]
         verdicts += desk.verdicts("harbour.jpg")
         with desk.opened() as tools:
             manifest = make_package(tools, agency(table=None), verdicts, tmp_path / "package")
@@ -427,6 +428,12 @@ class TestVerified:
     def test_a_missing_file_is_named(self, folder):
         (folder / "metadata.csv").unlink()
         assert self.problems(folder) == ["metadata.csv is missing. Package again."]
+
+    def test_a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for(self, folder):
+        path = folder / "media" / "cliff_1.jpg"
+        path.unlink()
+        os.mkfifo(path)
+        assert self.problems(folder) == ["media/cliff_1.jpg is no ordinary file. Package again."]
 
     def test_a_file_that_does_not_belong_is_named(self, folder):
         (folder / "media" / "stray.jpg").write_bytes(b"x")

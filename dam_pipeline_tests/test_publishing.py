@@ -84,6 +84,14 @@ class TestWhatIsSent:
         left_out = {one.file: one.reason for one in found if one.reason}
         assert set(left_out) == {"releases/anna.pdf"}
 
+    def test_an_address_that_is_not_there_leaves_nothing_in_the_ledger(
+        self, settings: Settings, tmp_path: Path
+    ) -> None:
+        package = pack(tmp_path / "package", several(2, 1000))
+        with pytest.raises(DeliveryFailed):
+            publish(settings, package, parse_destination(str(tmp_path / "no" / "such")), QUICK)
+        assert states(settings) == {}
+
     def test_a_table_waits_until_all_files_that_it_names_are_there(
         self, settings: Settings, there: Destination, tmp_path: Path
     ) -> None:

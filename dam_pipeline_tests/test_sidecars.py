@@ -2,10 +2,12 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from clips import exiftool
@@ -493,19 +495,30 @@ def test_a_process_that_is_killed_at_any_moment_leaves_a_whole_sidecar(tmp_path:
     contents = [bytes([digit]) * 300_000 for digit in b"12"]
     path.write_bytes(contents[0])
     code = (
-        "import sys; from pathlib import Path\n"
+        "import os, sys; from pathlib import Path\n"
         "from dam_pipeline.sidecars.files import put_sidecar\n"
         "one, other = (bytes([d]) * 300_000 for d in b'12')\n"
-        "path = Path(sys.argv[1]); before = path.read_bytes(); print('go', flush=True)\n"
-        "while True:\n"
-        "    after = other if before == one else one\n"
-        "    put_sidecar(path, after, before); before = after\n"
+        "path = Path(sys.argv[1])\n"
+        "for _ in sys.stdin:\n"
+        "    if child := os.fork():\n"
+        "        print(child, flush=True); os.waitpid(child, 0); print('ended', flush=True)\n"
+        "        continue\n"
+        "    before = path.read_bytes()\n"
+        "    while True:\n"
+        "        after = other if before == one else one\n"
+        "        put_sidecar(path, after, before); before = after\n"
     )
     seen = random.Random(7)
-    for _ in range(8):
-        child = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
-        assert child.stdout and child.stdout.readline() == b"go\n"
-        time.sleep(seen.uniform(0.0, 0.05))
-        child.kill()
-        child.communicate()
-        assert read_sidecar(path) in contents
+    command = [sys.executable, "-c", code, str(path)]
+    with subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, bufsize=1) as forking:
+        assert forking.stdin
+        assert forking.stdout
+        for _ in range(12):
+            print("go", file=forking.stdin)
+            child = int(forking.stdout.readline())
+            time.sleep(seen.uniform(0.0, 0.05))
+            os.kill(child, signal.SIGKILL)
+            assert forking.stdout.readline() == "ended\n"
+            assert read_sidecar(path) in contents
+        forking.stdin.close()
+    assert len(list(tmp_path.iterdir())) > 1  # some were killed while they wrote

@@ -1,8 +1,9 @@
 """What every way to deliver promises, on real servers: one body of tests over all of them."""
 
 import random
+from contextlib import ExitStack
 from pathlib import Path
-from threading import Timer
+from threading import Thread, Timer
 
 import pytest
 
@@ -310,10 +311,30 @@ def test_a_server_that_says_nothing_any_more_is_given_up(server_target, source, 
     assert not failure.value.is_lasting
 
 
-def test_closing_from_elsewhere_ends_a_delivery_that_waits(server_target, source):
-    path, sha256, _ = source
+@pytest.mark.parametrize("moment", ["before", "within"])
+def test_closing_from_elsewhere_ends_a_delivery_that_waits(
+    server_target, tmp_path, monkeypatch, moment
+):
+    monkeypatch.setenv("DAM_PUBLISH_TIMEOUT_S", "600")
+    path, sha256, _ = random_file(tmp_path / "source", LARGE)
     transport = server_target.open()
-    with server_target.server.silent():
-        Timer(0.3, transport.close).start()
-        with pytest.raises(DeliveryFailed):
-            transport.deliver(path, "clip.mov", sha256, int)
+    failures: list[DeliveryFailed] = []
+
+    def fall_silent(_count: int = 0) -> None:
+        if not timer.is_alive() and not timer.finished.is_set():
+            silence.enter_context(server_target.server.silent())
+            timer.start()
+
+    def deliver() -> None:
+        try:
+            transport.deliver(path, "clip.mov", sha256, fall_silent)
+        except DeliveryFailed as failure:
+            failures.append(failure)
+
+    timer, delivering = Timer(0.3, transport.close), Thread(target=deliver, daemon=True)
+    with ExitStack() as silence:
+        if moment == "before":
+            fall_silent()
+        delivering.start()
+        delivering.join(60)
+    assert len(failures) == 1

@@ -1,9 +1,10 @@
 """How deliveries are shown to people and scripts."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from dam_pipeline.cli.output import table
+from dam_pipeline.cli.output import OUT, table
 from dam_pipeline.records import Json
 
 if TYPE_CHECKING:
@@ -26,26 +27,40 @@ def entry(delivery: "Delivery") -> dict[str, Json]:
     }
 
 
-def package_table(deliveries: Iterable["Delivery"]) -> None:
-    """A table of the files of a package, by their names over there."""
+def package_table(deliveries: Sequence["Delivery"]) -> None:
+    """A table of the files of a package, and below it why some are not where they should be."""
     table(
-        ("over there", "size", "state", "why"),
+        ("file", "size", "state"),
+        [(_name(one), told_size(one.size_bytes), told(one.state.value)) for one in deliveries],
+    )
+    _tell_reasons(deliveries)
+
+
+def deliveries_table(deliveries: Sequence["Delivery"]) -> None:
+    """A table of words of the ledger, and below it their reasons."""
+    table(
+        ("file", "agency", "state", "since", "destination"),
         [
-            (one.remote, told_size(one.size_bytes), told(one.state.value), one.reason)
+            (_name(one), one.agency, told(one.state.value), one.when[:10], one.destination)
             for one in deliveries
         ],
     )
+    _tell_reasons(deliveries)
 
 
-def deliveries_table(deliveries: Iterable["Delivery"]) -> None:
-    """A table of words of the ledger."""
-    table(
-        ("over there", "agency", "state", "since", "why"),
-        [
-            (one.remote, one.agency, told(one.state.value), one.when[:10], one.reason)
-            for one in deliveries
-        ],
-    )
+def _name(delivery: "Delivery") -> str:
+    return PurePosixPath(delivery.remote or delivery.file).name
+
+
+def _tell_reasons(deliveries: Sequence["Delivery"]) -> None:
+    """Each reason once, with its files: in a column of its own it would be folded to nothing."""
+    files: dict[str, list[str]] = {}
+    for one in deliveries:
+        if one.reason:
+            files.setdefault(one.reason, []).append(_name(one))
+    for reason, names in files.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        OUT.print(f"{names[0]}{more}: {reason}", markup=False)
 
 
 def told(state: str) -> str:

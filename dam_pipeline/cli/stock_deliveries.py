@@ -109,6 +109,8 @@ def reject(
 
     Example: dam stock deliveries reject falcon-3f2a9c --agency adobe-stock --reason "out of focus"
     """
+    if not reason:
+        raise ConfigurationError('Say why, so that it can be mended: --reason "out of focus".')
     return _say("rejected", media, agency, reason, as_json)
 
 

@@ -41,7 +41,10 @@ def run(
     again: Again = False,
     jobs: Annotated[int, typer.Option(min=1, max=32, help="Connections at once.")] = 2,
     limit: Annotated[
-        str, typer.Option(metavar="RATE", help="Most that is sent: 2MB/s, 500kB/s, 16Mbit/s; 0: no limit.")
+        str,
+        typer.Option(
+            metavar="RATE", help="Most that is sent: 2MB/s, 500kB/s, 16Mbit/s; 0: no limit."
+        ),
     ] = "",
     as_json: AsJson = False,
 ) -> int:

@@ -71,7 +71,7 @@ def make_package(
         releases = Releases(folder, agency, good)
         refused |= _without_release(releases, good)
         good = _remaining(verdicts, refused)
-        with Packing(tools, agency, unfinished, link=link, threads=_threads()) as packing:
+        with Packing(tools, agency, unfinished, link=link, threads=_threads(good)) as packing:
             made = _all_made(tools, packing, good, progress)
         refused |= {key: one for key, one in made.items() if isinstance(one, LeftOut)}
         if len(refused) == len(verdicts):
@@ -152,7 +152,7 @@ def _all_made(
         tell(name, 0.0)
         return packing.pack(verdict, places.get(media_id), lambda share: tell(name, share))
 
-    with ThreadPoolExecutor(_threads(), thread_name_prefix="packaging") as pool:
+    with ThreadPoolExecutor(_threads(verdicts), thread_name_prefix="packaging") as pool:
         waiting = {pool.submit(pack, one): one.item.media.media_id for one in verdicts}
         try:
             for future in as_completed(waiting):
@@ -246,5 +246,6 @@ def _names(manifest: Manifest) -> set[str]:
     return {one.file for one in files_of(manifest)}
 
 
-def _threads() -> int:
-    return min(MOST_THREADS, os.cpu_count() or 1)
+def _threads(verdicts: Sequence[Verdict]) -> int:
+    """Each has an exiftool and decoder of its own, so no more than there is work for."""
+    return max(1, min(MOST_THREADS, os.cpu_count() or 1, len(verdicts)))

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 
 from dam_pipeline.agencies.agency import Agency, TableRules
 from dam_pipeline.errors import PackageInvalid
@@ -144,9 +145,11 @@ def _wrong_path(folder: Path, file: str) -> str:
 
 def _wrong_bytes(path: Path, listed: Listed) -> str:
     try:
-        size_bytes = path.stat().st_size
-        if size_bytes != listed.size_bytes:
-            return f"has {size_bytes} bytes instead of {listed.size_bytes}. Package again."
+        found = path.stat()
+        if not S_ISREG(found.st_mode):  # to read a pipe may take for ever
+            return "is no ordinary file. Package again."
+        if found.st_size != listed.size_bytes:
+            return f"has {found.st_size} bytes instead of {listed.size_bytes}. Package again."
         if sha256_of(path) != listed.sha256:
             return "has other bytes than when it was packaged. Package again."
     except FileNotFoundError:

@@ -217,6 +217,8 @@ class _Server:
 
     def _wait(self, limit_s: float) -> None:
         line: Any = self._ftp.sock
+        if line is None:
+            raise EOFError("it was closed")
         line.settimeout(limit_s)
 
     def _whole(self, path: str) -> str:

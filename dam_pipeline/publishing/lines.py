@@ -69,10 +69,15 @@ class Lines:
         if self._stopping.wait(seconds):
             raise Stopped
 
-    def send(self, files: Sequence[Outgoing], jobs: int) -> None:
+    def send(
+        self,
+        files: Sequence[Outgoing],
+        jobs: int,
+        when_reached: Callable[[], object] = lambda: None,
+    ) -> None:
         """Send files; one that fails does not stop the others.
 
-        Raises DeliveryFailed or ConfigurationError where not even the first connection can be made,
+        `when_reached` is called when the destination has let us in, before the first file. Raises DeliveryFailed or ConfigurationError where not even the first connection can be made,
         and what the listener raises.
         """
         self._waiting.extend(files)
@@ -82,6 +87,7 @@ class Lines:
         ]
         try:
             self._open_first()
+            when_reached()
             for thread in threads:
                 thread.start()
             for thread in threads:

@@ -111,9 +111,10 @@ class _Sending:
     def run(self) -> list[Delivery]:
         """Send all; the deliveries in the order of the plan."""
         files = self._plan.outgoing
-        self._ledger.record(*(one.delivery for one in files if not one.is_known))
         self._progress(0, self._plan.size_bytes, "")
-        self._lines.send([one for one in files if not one.is_last], self._options.jobs)
+        self._lines.send(
+            [one for one in files if not one.is_last], self._options.jobs, self._note_planned
+        )
         last = [one for one in files if one.is_last]
         if unfinished([self._now[one.delivery.file] for one in files if not one.is_last]):
             for one in last:
@@ -121,6 +122,11 @@ class _Sending:
         else:
             self._lines.send(last, self._options.jobs)
         return list(self._now.values())
+
+    def _note_planned(self) -> None:
+        """Not before the destination is reached: an address with a typing error is no plan."""
+        files = self._plan.outgoing
+        self._ledger.record(*(one.delivery for one in files if not one.is_known))
 
     def _begins(self, file: Outgoing) -> None:
         self._say(file, DeliveryState.UPLOADING)

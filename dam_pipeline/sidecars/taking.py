@@ -35,9 +35,9 @@ def take_over(settings: Settings, said: Said, merges: Sequence[Merge]) -> None:
     if changes := _record_changes(said, merges, merges):
         edit_record(settings, [said.asset_id], changes)
     for one in merges:
-        if one.field == KEYWORDS and one.changes_library:
+        if one.field == KEYWORDS and _concerns_us(one):
             _change_tags(settings, said, one)
-        elif one.field == "rating" and one.changes_library:
+        elif one.field == "rating" and _concerns_us(one):
             shortlist.add(settings, [said.asset_id], rating=_stars(one))
 
 
@@ -45,9 +45,10 @@ def _record_changes(
     said: Said, merges: Sequence[Merge], wanted: Sequence[Merge]
 ) -> dict[str, Json]:
     """Changes of the stock record, as `edit_record` takes them; `merges` are all of the media."""
-    news = [one for one in wanted if one.changes_library and not _is_known(said, one)]
     changes: dict[str, Json] = {}
-    for one in news:
+    for one in wanted:
+        if not _concerns_us(one) or _is_known(said, one):
+            continue
         if one.field in TEXTS:
             changes[one.field] = one.merged or ""
         elif one.field in PLACE:
@@ -57,6 +58,14 @@ def _record_changes(
         elif one.field == KEYWORDS:
             changes |= _keywords(said, one)
     return changes
+
+
+def _concerns_us(one: Merge) -> bool:
+    """Whether the library may have to change; its keywords also where they only go to the sidecar.
+
+    That can be such as are embedded, which the sidecar has hidden from the probe until now.
+    """
+    return one.changes_library or (one.changes_sidecar and one.field == KEYWORDS)
 
 
 def _is_known(said: Said, one: Merge) -> bool:
@@ -82,7 +91,7 @@ def _place(merges: Sequence[Merge]) -> dict[str, Json]:
 
 def _keywords(said: Said, one: Merge) -> dict[str, Json]:
     """The person's own list anew, in its order; or what is added to the file's and taken from it."""
-    added, removed = _differences(one)
+    added, removed = _differences(said, one)
     here = {word.casefold() for word in said.record.keywords}
     if said.word.values.get(KEYWORDS) is None:
         here |= {word.casefold() for word in said.embedded.get(KEYWORDS, ())}
@@ -99,7 +108,7 @@ def _keywords(said: Said, one: Merge) -> dict[str, Json]:
 
 def _change_tags(settings: Settings, said: Said, one: Merge) -> None:
     """Tags follow the keywords."""
-    added, removed = _differences(one)
+    added, removed = _differences(said, one)
     in_file = {said.tag_of(word) for word in said.file.get(KEYWORDS, ())}
     embedded = {said.tag_of(word) for word in said.embedded.get(KEYWORDS, ())}
     known = {*said.tagged.added, *in_file}
@@ -116,11 +125,12 @@ def _change_tags(settings: Settings, said: Said, one: Merge) -> None:
         tagging.add_tags(settings, said.asset_id, new, said.vocabulary)
 
 
-def _differences(one: Merge) -> tuple[list[str], list[str]]:
-    """Keywords that are new to us, also in their spelling, and those of ours that are gone."""
+def _differences(said: Said, one: Merge) -> tuple[list[str], list[str]]:
+    """Keywords that are new to us, also in their spelling or by being hidden, and those that are gone."""
     ours, merged = tuple(one.ours or ()), tuple(one.merged or ())
     left = {word.casefold() for word in merged}
-    added = [word for word in merged if word not in ours]
+    hidden = set(said.embedded.get(KEYWORDS, ())) - set(said.file.get(KEYWORDS, ()))
+    added = [word for word in merged if word not in ours or word in hidden]
     return added, [word for word in ours if word.casefold() not in left]
 
 
