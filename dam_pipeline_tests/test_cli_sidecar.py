@@ -172,10 +172,15 @@ def test_without_a_place_sidecars_go_below_the_home_and_mirror_the_paths(
     assert tree(photos.folder) == before
 
 
-def test_nothing_is_written_where_nobody_said_anything(photos: Photos, photo: Path) -> None:
+@pytest.mark.parametrize("content", ["", LIGHTROOM])
+def test_nothing_is_written_where_nobody_said_anything(
+    photos: Photos, photo: Path, content: str
+) -> None:
+    if content:
+        photo.with_suffix(".xmp").write_text(content)
     before = tree(photos.folder)
     (found,) = dam_json("sidecar", "write", "--all", "--beside")
-    assert (found["fields"], found["written"], found["exists"]) == ([], [], False)
+    assert (found["written"], found["conflicts"], found["exists"]) == ([], [], bool(content))
     assert tree(photos.folder) == before
 
 

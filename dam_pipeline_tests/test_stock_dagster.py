@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from logging import WARNING
@@ -101,6 +102,16 @@ class Desk:
         ours = self.settings.home / "packages" / "spring"
         shutil.copytree(self._studio.package, ours)
         return ours
+
+    @contextmanager
+    def without_originals(self) -> Iterator[None]:
+        """As when a disk is not mounted."""
+        there = self._studio.home.parent / "originals"
+        away = there.rename(there.with_name("away"))
+        try:
+            yield
+        finally:
+            away.rename(there)
 
     def run(self, job: str, **config: Any) -> dg.DagsterRun:
         """One run of a job of one op."""
@@ -204,6 +215,14 @@ def test_errors_block_a_strict_package_and_one_of_nothing_else(desk: Desk) -> No
     for run in (strict, alone):
         assert run.status is dg.DagsterRunStatus.FAILURE
         assert key in desk.failure(run)
+    assert desk.keys_of(DELIVERABLE) == set()
+
+
+def test_masters_that_are_gone_fail_the_run_by_name(desk: Desk) -> None:
+    with desk.without_originals():
+        run = desk.run("package_for_stock", agency=AGENCY)
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    assert desk.media["cliff"].partition_key in desk.failure(run)
     assert desk.keys_of(DELIVERABLE) == set()
 
 

@@ -218,7 +218,7 @@ def _what(field: "Merge", options: "Options") -> str:
     if field.changes_sidecar:
         parts.append(f"{_change(field.theirs, field.merged)} to the sidecar")
     if field.changes_library:
-        left = " (by `dam sidecar merge`)" if options.writes and not options.takes else ""
+        left = " (by `dam sidecar merge`)" if options.only_writes else ""
         parts.append(f"{_change(field.ours, field.merged)} into the library{left}")
     return f"{field.field}: {'; '.join(parts)}"
 

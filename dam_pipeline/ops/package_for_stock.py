@@ -65,6 +65,12 @@ def make_package(
             again=config.again,
             tell_checked=lambda agency, verdicts: _gate(context, config, agency, verdicts),
         )
+        if not packaged.manifest.items:
+            lines = "\n".join(f"{one['media']}: {one['errors']}" for one in _left_out(packaged))
+            raise dg.Failure(
+                description=f"Nothing was packaged, as no item could be made:\n{lines}",
+                allow_retries=False,
+            )
         _tell(context, tools, packaged)
 
 
@@ -103,10 +109,7 @@ def _tell(context: dg.OpExecutionContext, tools: Toolbox, packaged: Packaged) ->
             for one in manifest.items
         ],
     )
-    left_out = [
-        {"media": one.partition_key, "errors": "; ".join(str(e["message"]) for e in one.errors)}
-        for one in manifest.left_out
-    ]
+    left_out = _left_out(packaged)
     counts = {"items": len(manifest.items), "left_out": len(left_out)}
     report_in_run(
         context,
@@ -127,6 +130,13 @@ def _tell(context: dg.OpExecutionContext, tools: Toolbox, packaged: Packaged) ->
     )
     document = {"folder": str(folder), "media": [one.media_id for one in manifest.items], **counts}
     answer(context, document, {"folder": str(folder), **counts})
+
+
+def _left_out(packaged: Packaged) -> list[dict[str, str]]:
+    return [
+        {"media": one.partition_key, "errors": "; ".join(str(e["message"]) for e in one.errors)}
+        for one in packaged.manifest.left_out
+    ]
 
 
 def _row(item: PackagedItem) -> Metadata:

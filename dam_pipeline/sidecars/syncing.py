@@ -34,6 +34,11 @@ class Options:
     takes: bool = False
     prefer: Side = ""
 
+    @property
+    def only_writes(self) -> bool:
+        """Whether words go out and none come in."""
+        return self.writes and not self.takes
+
 
 @dataclass(frozen=True, slots=True)
 class Synchronised:
@@ -102,6 +107,8 @@ class _Sync:
             path = self._path(media, uri)
             if self.options.folder is None:
                 known = known.apart_from(path)
+            if self.options.only_writes and not known.has_words:
+                known = replace(known, embedded={})
             return self._tried(media, known, path)
         except DamError as error:
             why = str(error)
@@ -144,7 +151,7 @@ class _Sync:
 
     def _possible(self, said: Said, merges: Sequence[Merge]) -> list[Merge]:
         """What the library cannot take over is a conflict, unless nothing is to be taken."""
-        if self.options.writes and not self.options.takes:
+        if self.options.only_writes:
             return list(merges)
         refused = refusals(said, merges)
         return [
