@@ -116,6 +116,8 @@ def started(settings: Settings, command: list[str]) -> subprocess.Popen[bytes]:
         env={**os.environ, "DAM_HOME": str(settings.home)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        # A shell's background jobs have Ctrl-C ignored, and hand that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
