@@ -77,7 +77,9 @@ class Lines:
     ) -> None:
         """Send files; one that fails does not stop the others.
 
-        `when_reached` is called when the destination has let us in, before the first file. Raises DeliveryFailed or ConfigurationError where not even the first connection can be made,
+        `when_reached` is called when the destination has let us in, before the first file.
+
+        Raises DeliveryFailed or ConfigurationError where not even the first connection can be made,
         and what the listener raises.
         """
         self._waiting.extend(files)
