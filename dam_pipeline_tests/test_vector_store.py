@@ -495,6 +495,14 @@ def _write_for_ever(settings: Settings) -> None:
         number += 1
 
 
+def _wait_until_at_rest(store: VectorStore) -> None:
+    """Until a server is through with what it was asked by a process that is no more."""
+    before = None
+    while before != (now := store.counts()):
+        before = now
+        time.sleep(1)
+
+
 @pytest.mark.parametrize("after_s", [0.02, 0.17])
 def test_a_killed_writer_leaves_nothing_that_putting_again_does_not_mend(
     open_store: Callable[[], VectorStore], settings: Settings, after_s: float
@@ -508,6 +516,7 @@ def test_a_killed_writer_leaves_nothing_that_putting_again_does_not_mend(
     time.sleep(after_s)
     os.kill(writer.pid, signal.SIGKILL)
     writer.join()
+    _wait_until_at_rest(store)
     seen = found(store, axis(0), 300)
     assert len(seen) == len(set(seen)) == 101
     rows = pa.concat_tables([vectors("a", axis(0)), vectors("b", axis(1))])
