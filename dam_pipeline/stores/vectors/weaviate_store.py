@@ -5,7 +5,7 @@ then deletes its media's older ones; a crash between the two leaves both until t
 again, and an answer holds rows of one put of a media alone. Overwriting would be simpler, but a
 write that breaks off leaves rows outside the vector index, and Weaviate never indexes those again
 while their vector is the same. Of two processes that put one media at once either may win, row by
-row; leases prevent it.
+row; leases prevent it, but for a put of a killed process that the server is still at.
 """
 
 import weakref
