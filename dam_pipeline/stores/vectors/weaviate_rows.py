@@ -31,11 +31,9 @@ MADE_WITHIN_S = 10.0  # a collection is in the list of them before it takes rows
 UNMADE = "could not find index"
 ABSENT = (UNMADE, "could not find class", "not present in schema", "tenant not found")
 
-# Numbers of puts of this process that did not get through, by their collection and media. Trying again
-# writes the same ids, since a killed server leaves rows that it does not find any more. Another process
-# takes another number, by the clock: the server may still be at a put of one that was killed, and rows
-# that both write under one id would stay outside the vector index.
-_broken_off: dict[tuple[str, ...], int] = {}
+# Numbers of puts of this process that did not get through, by their collection and media: a killed server
+# may hold rows of them that no condition finds any more.
+_broken_off: dict[tuple[str, ...], list[int]] = {}
 
 T = TypeVar("T")
 ObjectsOf = Callable[[int], Iterable[DataObject[Any, Any]]]
@@ -57,17 +55,21 @@ def replace_rows(
     Costs a request to look, one for every 500 rows, and one to delete where there was anything.
     """
     before, count = when_made(partial(standing, collection, media_ids))
+    # By the clock, so that no two puts share ids: rows that were written under one before, by a put that
+    # broke off or one of a killed process that the server is still at, stay outside the vector index.
+    mine = max(before + 1, time.time_ns() // 1_000_000)
     put = (collection.name, *sorted(media_ids))
-    mine = _broken_off.get(put, 0)
-    if mine < before or not mine:
-        mine = max(before + 1, time.time_ns() // 1_000_000)
-    _broken_off[put] = mine
+    tries = _broken_off.setdefault(put, [])
+    tries.append(mine)
     fresh = iter(objects(mine))
     while batch := list(islice(fresh, ROWS_AT_ONCE)):
         when_made(partial(insert, collection, batch))
     if count:
         older = Filter.by_property(GENERATION).less_than(mine)
         delete(collection, among(media_ids) & older, count)
+    for number in tries[:-1]:
+        for one in objects(number):
+            collection.data.delete_by_id(one.uuid)
     _broken_off.pop(put, None)
 
 
