@@ -18,11 +18,10 @@ from dam_pipeline.agencies.agency import Agency
 from dam_pipeline.agencies.loading import OWN, find_agency, shipped_files
 from dam_pipeline.assets.metadata import OWNER
 from dam_pipeline.errors import PackageInvalid
-from dam_pipeline.packaging.manifest import MANIFEST_FILE, read_manifest
+from dam_pipeline.packaging.manifest import MANIFEST_FILE, PACKAGES, read_manifest
 from dam_pipeline.packaging.verification import verify_package
 from dam_pipeline.partitions import media_partitions
 from dam_pipeline.publishing.approving import approved_packages
-from dam_pipeline.publishing.plan import PACKAGES
 from dam_pipeline.records import Json
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages.work import Toolbox

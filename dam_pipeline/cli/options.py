@@ -26,6 +26,10 @@ MediaRefs = Annotated[
     list[str],
     typer.Argument(metavar="MEDIA…", help="Media ids, partition keys, paths or unique prefixes."),
 ]
+MediaOrShortlist = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="MEDIA", help="Ids, keys, paths or prefixes; else the shortlist."),
+]
 StageName = Annotated[
     list[str] | None, typer.Option("--stage", help="Only this stage; may be repeated.")
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dam_pipeline.cli.options import AgencyId, AsJson
+from dam_pipeline.cli.options import AgencyId, AsJson, MediaOrShortlist
 from dam_pipeline.cli.output import OUT, Exit, bar, command, print_json, say, table
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.settings import load_settings
@@ -21,10 +21,7 @@ SHOWN = 70  # characters of a text before and after a fix
 
 @command
 def run(
-    media: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="MEDIA", help="Ids, keys, paths or prefixes; else the shortlist."),
-    ] = None,
+    media: MediaOrShortlist = None,
     agency: AgencyId = "",
     again: Annotated[
         bool, typer.Option("--again", help="Do not mind what the agency has already.")

@@ -7,7 +7,7 @@ import typer
 
 from dam_pipeline.cli.default_list import ListByDefault
 from dam_pipeline.cli.delivery_view import deliveries_table
-from dam_pipeline.cli.options import AgencyId, AsJson
+from dam_pipeline.cli.options import AgencyId, AsJson, MediaRefs
 from dam_pipeline.cli.output import Exit, command, print_json, say
 from dam_pipeline.cli.stock_publish import PackageRef
 from dam_pipeline.errors import ConfigurationError
@@ -16,10 +16,6 @@ from dam_pipeline.settings import Settings, load_settings
 if TYPE_CHECKING:
     from dam_pipeline.stock.deliveries import Delivery
 
-References = Annotated[
-    list[str],
-    typer.Argument(metavar="MEDIA…", help="Media ids, partition keys, paths or unique prefixes."),
-]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="What the agency says.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Tell what would change; change nothing.")]
 
@@ -92,7 +88,7 @@ def add(package: PackageRef, as_json: AsJson = False) -> int:
 
 @app.command()
 @command
-def accept(media: References, agency: AgencyId, as_json: AsJson = False) -> int:
+def accept(media: MediaRefs, agency: AgencyId, as_json: AsJson = False) -> int:
     """Say that the agency has accepted media.
 
     Example: dam stock deliveries accept falcon-3f2a9c --agency adobe-stock
@@ -102,9 +98,7 @@ def accept(media: References, agency: AgencyId, as_json: AsJson = False) -> int:
 
 @app.command()
 @command
-def reject(
-    media: References, agency: AgencyId, reason: Reason = "", as_json: AsJson = False
-) -> int:
+def reject(media: MediaRefs, agency: AgencyId, reason: Reason = "", as_json: AsJson = False) -> int:
     """Say that the agency has rejected media. A mended file can then be packaged and published.
 
     Example: dam stock deliveries reject falcon-3f2a9c --agency adobe-stock --reason "out of focus"
@@ -117,7 +111,7 @@ def reject(
 @app.command()
 @command
 def withdraw(
-    media: References, agency: AgencyId, reason: Reason = "", as_json: AsJson = False
+    media: MediaRefs, agency: AgencyId, reason: Reason = "", as_json: AsJson = False
 ) -> int:
     """Say that media were withdrawn from the agency; nothing is deleted over there by this.
 

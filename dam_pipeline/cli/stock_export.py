@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dam_pipeline.cli.options import AsJson
+from dam_pipeline.cli.options import AsJson, MediaOrShortlist
 from dam_pipeline.cli.output import Exit, bar, command, print_json, say
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.records import Media
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 @command
 def run(
-    media: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="MEDIA", help="Ids, keys, paths or prefixes; else the shortlist."),
-    ] = None,
+    media: MediaOrShortlist = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The sheet to write: its suffix is .xlsx or .csv."),

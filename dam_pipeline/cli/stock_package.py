@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dam_pipeline.cli.options import AgencyId, AsJson
+from dam_pipeline.cli.options import AgencyId, AsJson, MediaOrShortlist
 from dam_pipeline.cli.output import Exit, command, print_json, say, table, total_bar
 from dam_pipeline.records import Json
 from dam_pipeline.settings import load_settings
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 @command
 def run(
-    media: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="MEDIA", help="Ids, keys, paths or prefixes; else the shortlist."),
-    ] = None,
+    media: MediaOrShortlist = None,
     agency: AgencyId = "",
     out: Annotated[
         Path | None,

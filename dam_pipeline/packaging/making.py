@@ -11,8 +11,8 @@ from dam_pipeline.agencies.templates import require_template
 from dam_pipeline.catalogue.registry import list_sources
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.identity import uri_to_path
-from dam_pipeline.packaging.manifest import Manifest
-from dam_pipeline.packaging.package import PACKAGES, Progress, make_package
+from dam_pipeline.packaging.manifest import PACKAGES, Manifest
+from dam_pipeline.packaging.package import Progress, make_package
 from dam_pipeline.packaging.recipes import needed_bytes, package_name
 from dam_pipeline.settings import Settings
 from dam_pipeline.sources.originals import is_remote

@@ -14,6 +14,7 @@ from dam_pipeline.records import Json
 from dam_pipeline.stores.derived import replaced
 
 MANIFEST_FILE = "manifest.json"
+PACKAGES = "packages"  # below DAM_HOME
 FORMAT = 1
 
 

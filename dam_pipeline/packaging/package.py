@@ -35,7 +35,6 @@ from dam_pipeline.stages.work import Toolbox
 from dam_pipeline.stock.record import Finding, Verdict
 from dam_pipeline.stores.derived import replaced
 
-PACKAGES = "packages"  # below DAM_HOME
 MOST_THREADS = 4  # more wait for the disk
 
 Progress = Callable[[int, int, str], None]

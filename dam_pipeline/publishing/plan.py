@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from dam_pipeline.errors import ConfigurationError, PackageInvalid
 from dam_pipeline.packaging.manifest import (
     MANIFEST_FILE,
+    PACKAGES,
     Manifest,
     PackagedFile,
     PackagedItem,
@@ -27,7 +28,6 @@ from dam_pipeline.stock.deliveries import (
     no_longer_to_send,
 )
 
-PACKAGES = "packages"
 TOLD_PROBLEMS = 20
 
 
