@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ SPACE = Space("model@0123456789ab/é B", "image_text", 8)
 OTHER = Space("other@1", "image_text", 8)
 SENTENCE = Space("sentences@1", "sentence", 8)
 FACE = Space("model@0123456789ab/é B", "face", 4)
+CLOSE = 0.003  # Weaviate sets vectors that much apart
 
 
 @pytest.fixture(params=["lancedb", pytest.param("weaviate", marks=pytest.mark.weaviate)])
@@ -113,9 +115,9 @@ def test_nearest_gives_the_best_first_with_its_cosine_and_times(store: VectorSto
     store.put(SPACE, ["a"], vectors("a", axis(0), between(0, 1, 0.8)))
     first, second = store.nearest(SPACE, axis(0), 2)
     assert (first.media_id, first.item, first.time_s) == ("a", 0, 2.0)
-    assert first.score == pytest.approx(1.0, abs=1e-6)
+    assert first.score == pytest.approx(1.0, abs=CLOSE)
     assert (second.start_s, second.end_s) == (5.0, 10.0)
-    assert second.score == pytest.approx(0.8, abs=1e-5)
+    assert second.score == pytest.approx(0.8, abs=CLOSE)
 
 
 def test_an_empty_store_answers_with_nothing(store: VectorStore) -> None:
@@ -142,7 +144,7 @@ def test_putting_again_replaces_the_rows_of_that_media_alone(store: VectorStore)
     assert store.counts() == {SPACE.name: 2}
     assert found(store, axis(3), 1) == [("a", 0)]
     assert found(store, axis(2), 1) == [("b", 0)]
-    assert store.nearest(SPACE, axis(1), 1)[0].score == pytest.approx(0.0, abs=1e-6)
+    assert store.nearest(SPACE, axis(1), 1)[0].score == pytest.approx(0.0, abs=CLOSE)
 
 
 def test_putting_the_same_twice_changes_nothing(store: VectorStore) -> None:
@@ -430,7 +432,7 @@ def test_another_opening_sees_within_a_second_what_was_written_and_dropped(
     assert found(reader, axis(0)) == [("a", 0)]
     writer.put(SPACE, ["a"], vectors("a", axis(1)))
     time.sleep(1.1)
-    assert reader.nearest(SPACE, axis(1), 1)[0].score == pytest.approx(1.0, abs=1e-6)
+    assert reader.nearest(SPACE, axis(1), 1)[0].score == pytest.approx(1.0, abs=CLOSE)
     writer.drop()
     time.sleep(1.1)
     assert found(reader, axis(0)) == []
@@ -481,7 +483,7 @@ def test_two_processes_writing_at_once_lose_and_double_nothing(
         assert len({m.score > 0.5 for m in store.nearest(SPACE, axis(1), 10, {"shared"})}) == 1
 
 
-def _write_for_ever(settings: Settings) -> None:
+def _write_for_ever(settings: Settings, written: Event) -> None:
     store = open_vector_store(settings)
     number = 0
     while True:
@@ -492,6 +494,7 @@ def _write_for_ever(settings: Settings) -> None:
                 [vectors("a", *[axis(number % 8)] * 50), vectors("b", *[axis(number % 8)] * 50)]
             ),
         )
+        written.set()
         number += 1
 
 
@@ -509,10 +512,11 @@ def test_a_killed_writer_leaves_nothing_that_putting_again_does_not_mend(
 ) -> None:
     store = open_store()
     store.put(SPACE, ["other"], vectors("other", axis(7)))
-    writer = multiprocessing.get_context("spawn").Process(target=_write_for_ever, args=(settings,))
+    spawn = multiprocessing.get_context("spawn")
+    written = spawn.Event()
+    writer = spawn.Process(target=_write_for_ever, args=(settings, written))
     writer.start()
-    while store.counts()[SPACE.name] < 101:
-        time.sleep(0.01)
+    assert written.wait(120)
     time.sleep(after_s)
     os.kill(writer.pid, signal.SIGKILL)
     writer.join()

@@ -135,6 +135,27 @@ def test_stems_hold_every_form_and_no_other_order_of_letters(stranger: str) -> N
     assert not said.issuperset(stems_asked("語日"))
 
 
+def _units(random: np.random.Generator, *shape: int) -> np.ndarray:
+    rows = random.normal(size=shape)
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.weaviate
+def test_a_thousand_equal_frames_hide_nothing(store: VectorStore) -> None:
+    random = np.random.default_rng(1)
+    space = Space("frames@1", "image_text", 512)
+    frames = _units(random, 3_000, 512)
+    black_and_bars = _units(random, 2, 512)[random.integers(0, 2, 1_000)]
+    rows = np.concatenate([frames, black_and_bars])[random.permutation(4_000)]
+    for at in range(0, len(rows), 200):
+        store.put(space, [f"m{at:04d}"], vectors(f"m{at:04d}", *rows[at : at + 200]))
+    asked = range(0, len(frames), 30)
+    found_first = [store.nearest(space, frames[at], 1)[0] for at in asked]
+    scores = [match.score for match in found_first]
+    assert sum(score > 0.999 for score in scores) >= 0.98 * len(asked)
+    assert len(store.nearest(space, black_and_bars[0], 4_000)) >= 3_990
+
+
 @pytest.mark.weaviate
 def test_a_wrong_key_is_refused_at_once(settings: Settings) -> None:
     wrong = settings.model_copy(update={"weaviate_api_key": "wrong"})

@@ -126,7 +126,8 @@ class VectorStore(Protocol):
     ) -> list[Match]:
         """The `k` rows of a space nearest to a vector (d,), best first; only of `media_ids` if given.
 
-        Empty when the space holds nothing. Raises SpaceMismatch for another dimension.
+        Empty when the space holds nothing; scores are true to 0.001. Raises SpaceMismatch for another
+        dimension.
         """
 
     def match_words(

@@ -17,6 +17,7 @@ from weaviate.util import generate_uuid5
 
 from dam_pipeline.errors import StoreUnavailable
 from dam_pipeline.stores.vectors.phrases import holds_all
+from dam_pipeline.stores.vectors.scattered import scattered
 from dam_pipeline.stores.vectors.stems import stems_of
 from dam_pipeline.stores.vectors.weaviate_collections import GENERATION, SIZE, STEMS, VECTOR
 from dam_pipeline.stores.vectors.weaviate_server import FORBIDDEN, NOT_ALLOWED
@@ -77,7 +78,7 @@ def vector_objects(table: pa.Table, ids: Sequence[str]) -> ObjectsOf:
     """Makes objects of rows of vectors, of one generation; what was said is found by its stems."""
     column: Any = table["vector"].combine_chunks()
     size = table.schema.field("vector").type.list_size
-    vectors = np.asarray(column.flatten(), dtype=np.float32).reshape(-1, size)
+    vectors = scattered(np.asarray(column.flatten(), dtype=np.float32).reshape(-1, size), ids)
     rows = table.drop_columns(["vector"]).to_pylist()
     if "text" in table.schema.names:
         rows = _with_stems(rows)
