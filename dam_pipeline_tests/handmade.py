@@ -189,8 +189,11 @@ class Handmade:
         key = partition_key(clip.name, clip.media_id)
         media = Media(clip.media_id, key, clip.kind, 1000, clip.name, clip.media_id)
         self.catalogue.add_media([media])
-        uri = f"file://{clip.folder}/{clip.name}"
-        self.catalogue.put_locations([Location(uri, clip.media_id, 1000, 0)])
+        path = Path(clip.folder, clip.name)
+        size, mtime_ns = 1000, 0
+        if path.exists():
+            size, mtime_ns = path.stat().st_size, path.stat().st_mtime_ns
+        self.catalogue.put_locations([Location(path.as_uri(), clip.media_id, size, mtime_ns)])
         self.catalogue.set_facts(
             [
                 Facts(

@@ -68,17 +68,21 @@ def streams(path: Path, kind: str) -> list[dict[str, Any]]:
     return [one for one in probed(path)["streams"] if one["codec_type"] == kind]
 
 
-def frames(path: Path) -> list[int]:
-    """The numbers on all frames, in their order."""
+def pictures(path: Path) -> np.ndarray:
+    """All frames as RGB, n x h x w x 3."""
     (stream,) = streams(path, "video")
-    width, height = stream["width"], stream["height"]
     done = subprocess.run(
         ["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
         capture_output=True,
         check=True,
     )
-    pictures = np.frombuffer(done.stdout, np.uint8).reshape(-1, height, width, 3)
-    return [read_counter(one) for one in pictures]
+    shape = (-1, stream["height"], stream["width"], 3)
+    return np.frombuffer(done.stdout, np.uint8).reshape(shape)
+
+
+def frames(path: Path) -> list[int]:
+    """The numbers on all frames, in their order."""
+    return [read_counter(one) for one in pictures(path)]
 
 
 def digest(path: Path) -> str:
@@ -98,6 +102,51 @@ def test_prores_without_sound_has_every_frame(master, tmp_path):
     assert frames(target) == list(range(75))
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("wanted", [PRORES, H264])
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_hdr_becomes_what_it_was_graded_from(tmp_path, transfer, wanted):
+    to_hdr = (
+        "format=yuv444p,zscale=min=709:tin=709:pin=709:rin=limited:m=2020_ncl:p=2020:"
+        f"t={transfer}:r=limited:npl=203,format=yuv420p10le"
+    )
+    colours = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc")
+    codec = ("-c:v", "libx265", "-x265-params", "log-level=error:crf=12", *colours)
+    master = clips.encode(tmp_path / "hdr.mp4", shots([12], 640, 360), "-vf", to_hdr, codec=codec)
+    target = tmp_path / "made.mov"
+    assert make(master, target, replace(wanted, hdr=transfer))
+    (video,) = streams(target, "video")
+    named = {video[f"color_{one}"] for one in ("space", "transfer", "primaries")}
+    assert (named, video["pix_fmt"]) == ({"bt709"}, wanted.pixel_format)
+    shown = pictures(target)[0].astype(int)
+    original = counted(place(0, 640, 360), 0).astype(int)
+    assert np.abs(shown - original).mean() < 7
+    assert frames(target) == list(range(12))
+
+
+def test_fields_become_whole_pictures(tmp_path):
+    """A bar moves between the fields: every other line of a woven frame shows it elsewhere."""
+
+    def field(number: int) -> np.ndarray:
+        picture = np.full((180, 320, 3), 60, np.uint8)
+        picture[:, (number * 8) % 300 : (number * 8) % 300 + 20] = 230
+        return picture
+
+    master = clips.encode(
+        tmp_path / "fields.mp4",
+        (field(number) for number in range(24)),
+        *("-vf", "interlace=scan=tff:lowpass=0", "-flags", "+ildct+ilme"),
+    )
+    combs = []
+    for is_interlaced in (False, True):
+        target = tmp_path / f"made-{is_interlaced}.mov"
+        make(master, target, replace(H264, is_interlaced=is_interlaced))
+        shown = pictures(target)[0].astype(int)
+        combs.append(np.abs(shown[2:-2:2] - shown[3:-1:2]).mean())
+        assert len(probed(target)["streams"]) == 1
+        assert int(streams(target, "video")[0]["nb_frames"]) == 12
+    assert combs[1] < combs[0] / 4
 
 
 @pytest.mark.parametrize("wanted", [PRORES, H264, Encoding(drop_audio=True)])

@@ -177,3 +177,14 @@ def test_face_regions_turn_with_the_picture(orientation, box):
     found = face_regions({"XMP:RegionInfoMP": {"Regions": [region]}}, orientation)
     assert found[0]["name"] == "Ada"
     assert found[0]["box"] == pytest.approx(box)
+
+
+def test_keywords_that_apple_writes_as_one_text_are_told_apart(prober, tmp_path):
+    clip = encode(tmp_path / "a.mov", shots((5,)))
+    exiftool("-Keys:Keywords=sea, boats,,New York; sea", clip)
+    assert prober.probe(clip, MediaKind.VIDEO, ()).keywords == ("sea", "boats", "New York")
+
+
+def test_a_comma_within_a_keyword_of_a_photograph_stays(prober, photo):
+    exiftool("-XMP-dc:Subject=Paris, Texas", "-XMP-dc:Subject=sea", photo)
+    assert prober.probe(photo, MediaKind.IMAGE, ()).keywords == ("Paris, Texas", "sea")

@@ -33,7 +33,7 @@ from dam_pipeline.stock.people import (
 )
 from dam_pipeline.stock.record import Item, Place, StockRecord
 from dam_pipeline.stores.journal import Journal
-from dam_pipeline_tests.clips import exiftool, ffmpeg
+from dam_pipeline_tests.clips import exiftool, ffmpeg, tone
 from dam_pipeline_tests.handmade import PROVENANCE, Clip, Handmade, axis
 from dam_pipeline_tests.s3_server import Bucket
 from dam_pipeline_tests.stock_items import CLIP, PHOTO
@@ -424,6 +424,25 @@ def test_items_say_where_the_master_is_now_and_what_is_proven_of_it(
     assert [one.sha256 for one in found] == ["", ""]
     assert all(one.probe.raw == {} for one in found)
     assert found[0].probe.codecs == ("h264", "aac")
+
+
+def test_a_copy_that_was_written_to_gives_way_to_one_as_it_was(
+    tools: Toolbox, tmp_path: Path
+) -> None:
+    copies = [tmp_path / name for name in ("one.wav", "two.wav")]
+    for copy in copies:
+        tone(copy, 0.5)
+    discover([tmp_path], tools.catalogue, tools.derived, tools.settings)
+    [media] = tools.catalogue.all_media()
+    for at, copy in enumerate(copies):
+        found = item(tools, media)
+        assert (found.uri in {one.as_uri() for one in copies[at:]}, found.is_changed) == (
+            True,
+            False,
+        )
+        with open(copy, "ab") as file:
+            file.write(b"more")
+    assert item(tools, media).is_changed
 
 
 def test_faces_are_counted_by_keyframe_and_unknown_while_nobody_looked(

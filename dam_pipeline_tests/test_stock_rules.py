@@ -64,6 +64,7 @@ def parse(words: list[str]) -> None:
 # Rule, level, who asks, an item that breaks it, one just at the limit.
 EXAMPLES: list[tuple[str, str, Agency, Item, Item]] = [
     ("master-missing", "error", agency(), changed(clip(), uri=""), clip()),
+    ("master-changed", "error", agency(), changed(clip(), is_changed=True), clip()),
     ("master-superseded", "error", agency(), changed(clip(), media_superseded_by="abc"), clip()),
     ("never-processed", "error", agency(), clip(probe={"container": ""}), clip()),
     (
@@ -288,7 +289,21 @@ EXAMPLES: list[tuple[str, str, Agency, Item, Item]] = [
     ("variable-frame-rate", "warning", video(), at_rate(29.5, is_variable=True), at_rate(29.5)),
     ("sound-forbidden", "fix", video(audio="forbidden"), clip(), clip(probe={"has_audio": False})),
     ("interlaced", "warning", video(), clip(probe={"is_interlaced": True}), clip()),
+    (
+        "interlaced",
+        "fix",
+        video(codecs=("prores",), transcode=PRORES),
+        clip(probe={"is_interlaced": True}),
+        clip(),
+    ),
     ("high-dynamic-range", "warning", video(), clip(probe={"is_hdr": True}), clip()),
+    (
+        "high-dynamic-range",
+        "fix",
+        video(codecs=("prores",), transcode=PRORES),
+        clip(probe={"is_hdr": True}),
+        clip(),
+    ),
     ("log-material", "warning", video(), changed(clip(), gamma="s-log3"), clip()),
     (
         "too-many-bytes",

@@ -73,6 +73,11 @@ RENDITIONS: list[tuple[Item, dict[str, Any], Rendition]] = [
         ALL_AT_ONCE,
         Rendition("transcode", "mov", 1920, 2160, 25, drop_audio=True),
     ),
+    (
+        clip(probe={"is_hdr": True, "is_interlaced": True}),
+        {"codecs": ("prores",), "transcode": PRORES},
+        Rendition("transcode", "mov", is_deinterlaced=True, is_toned=True),
+    ),
 ]
 
 

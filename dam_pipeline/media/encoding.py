@@ -32,6 +32,12 @@ BARE = ("-map_metadata", "-1", "-map_chapters", "-1", "-dn", "-sn")
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
+# As `media.tone` shows it: 203 cd/m² are white (BT.2408), light up to 0.8 of that stays as it is.
+REC_709 = (
+    "zscale=tin={hdr}:pin=2020:min=2020_ncl:t=linear:npl=203,format=gbrpf32le,zscale=p=709,"
+    "tonemap=mobius:param=0.8:desat=0,zscale=t=709:m=709:r=limited,format={form}"
+)
+
 OnShare = Callable[[float], None]
 
 
@@ -41,6 +47,8 @@ class Encoding:
 
     `codec` and `audio_codec` are ffmpeg's names of encoders (empty: the stream is kept), `options`
     its further arguments, sizes pixels upright. With `is_cut` lines too many are cut off, not scaled.
+    `hdr` is ffmpeg's name of the source's transfer (`smpte2084`, `arib-std-b67`) where HDR in BT.2020 is
+    to become Rec. 709; `is_interlaced` has whole pictures made of fields, at the same rate.
     `lag_s` is how much later than the sound the pictures of the source begin, where that is less than
     a frame: the sound begins with them then, as ffmpeg would show the first picture twice.
     """
@@ -53,6 +61,8 @@ class Encoding:
     height: int = 0
     frame_rate: float = 0.0
     is_cut: bool = False
+    is_interlaced: bool = False
+    hdr: str = ""
     lag_s: float = 0.0
     drop_audio: bool = False
     timecode: str = ""
@@ -119,12 +129,18 @@ def _filters(wanted: Encoding) -> Iterator[str]:
     if wanted.frame_rate:
         yield from ("-r", rate_text(wanted.frame_rate))
     filters = ["setpts=PTS-STARTPTS"] if _begins_anew(wanted) else []
+    filters += ["bwdif=mode=send_frame"] if wanted.is_interlaced else []
+    filters += [_toned(wanted)] if wanted.hdr else []
     if wanted.width and wanted.height:
         size = f"{wanted.width}:{wanted.height}"
         fit = f"crop={size}:0:0" if wanted.is_cut else f"scale={size}:flags=lanczos"
         filters += [fit, "setsar=1"]
     if filters:
         yield from ("-vf", ",".join(filters))
+
+
+def _toned(wanted: Encoding) -> str:
+    return REC_709.format(hdr=wanted.hdr, form=wanted.pixel_format or "yuv420p")
 
 
 def _begins_anew(wanted: Encoding) -> bool:

@@ -45,6 +45,8 @@ LENS = (
 )
 TITLE = ("XMP:Title", "IPTC:ObjectName", "QuickTime:Title", "ID3:Title", "Vorbis:Title")
 KEYWORDS = ("XMP:Subject", "IPTC:Keywords", "QuickTime:Keywords", "EXIF:XPKeywords")
+KEYWORDS_IN_ONE = {"QuickTime:Keywords": "[,;]", "EXIF:XPKeywords": ";"}
+"""Tags that hold all keywords in one text, and what stands between them."""
 RATING = ("XMP:Rating", "EXIF:Rating", "QuickTime:Rating")
 LATITUDE = ("Composite:GPSLatitude", "EXIF:GPSLatitude", "XMP:GPSLatitude")
 LONGITUDE = ("Composite:GPSLongitude", "EXIF:GPSLongitude", "XMP:GPSLongitude")
@@ -160,8 +162,8 @@ def keywords(tags: Tags) -> tuple[str, ...]:
     """The words a person gave, each once, in their order."""
     for name in KEYWORDS:
         value = tags.get(name)
-        if name == "EXIF:XPKeywords" and value:
-            value = str(value).split(";")
+        if name in KEYWORDS_IN_ONE and isinstance(value, str):
+            value = re.split(KEYWORDS_IN_ONE[name], value)
         values = value if isinstance(value, list) else [] if value is None else [value]
         words = tuple(dict.fromkeys(text for v in values if (text := str(v).strip("\0 \t\r\n"))))
         if words:

@@ -147,6 +147,8 @@ def encoding_of(agency: Agency, probe: Probe, rendition: Rendition) -> Encoding:
         height=rendition.height,
         frame_rate=rendition.frame_rate,
         is_cut=_is_a_line_less(probe, rendition),
+        is_interlaced=rendition.is_deinterlaced,
+        hdr=probe.colour_transfer or "" if rendition.is_toned else "",
         drop_audio=rendition.drop_audio or rules.audio == "forbidden",
         timecode="" if rendition.frame_rate else _timecode(probe),
     )

@@ -11,6 +11,7 @@ from dam_pipeline.buckets import SCHEME
 from dam_pipeline.errors import DamError, SourceChanged
 from dam_pipeline.formats import suffix_of
 from dam_pipeline.identity import fingerprint_file, uri_to_path
+from dam_pipeline.records import Location
 from dam_pipeline.settings import Settings
 from dam_pipeline.sources import content, s3
 from dam_pipeline.sources.content import Content, address_identity, collision_identity
@@ -85,6 +86,17 @@ def whole_sha256(file: Listed) -> str | None:
 def is_there(uri: str) -> bool:
     """Whether a local file can be seen now; of a remote one that is not known before it is read."""
     return is_remote(uri) or uri_to_path(uri).exists()
+
+
+def is_as_found(place: Location) -> bool:
+    """Whether a local file has the size and time with which it was found; remote ones are believed."""
+    if is_remote(place.uri):
+        return True
+    try:
+        found = uri_to_path(place.uri).stat()
+    except OSError:
+        return False
+    return (found.st_size, found.st_mtime_ns) == (place.size_bytes, place.mtime_ns)
 
 
 def local_name(uri: str) -> str:

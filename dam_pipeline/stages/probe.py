@@ -30,7 +30,7 @@ def _run(work: Work, tools: Toolbox) -> Outcome:
 STAGE = Stage(
     name="probe",
     level="L0",
-    version=1,
+    version=2,
     description=(
         "What the file says of itself: streams, size, duration, rotation, colour, camera, lens, "
         "place and time of recording, title, keywords and rating (sidecars win over the file)."

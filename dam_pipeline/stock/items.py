@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from dam_pipeline.errors import SchemaMismatch
 from dam_pipeline.records import Json, Location, Media, Probe, State
-from dam_pipeline.sources.originals import is_there
+from dam_pipeline.sources.originals import is_as_found, is_there
 from dam_pipeline.stages.face_embeddings import SWITCHED_OFF
 from dam_pipeline.stages.work import Toolbox
 from dam_pipeline.stock.embedded import said_in_file
@@ -90,9 +90,11 @@ def _item(
         if one.field in FACTS and one.field not in said.said_by and one.confidence >= SURE_ENOUGH
     }
     values = {name: one.value for name, one in facts.items()}
+    uri, is_changed = _readable_at(places)
     return Item(
         media=said.media,
-        uri=_readable_at(places),
+        uri=uri,
+        is_changed=is_changed,
         probe=replace(said.probe, raw={}),
         sha256=str(_result(derived, said.media.media_id, "checksum")[0].get("sha256", "")),
         record=StockRecord.from_json(said.record.to_json() | values),
@@ -148,7 +150,9 @@ def _result(derived: DerivedFiles, media_id: str, stage: str) -> tuple[Mapping[s
     return {}, stored.reason if stored and stored.state is State.FAILED else ""
 
 
-def _readable_at(places: Sequence[Location]) -> str:
-    """The first place where the file is now; empty where it is nowhere."""
-    here = (one.uri for one in places if one.missing_since is None and is_there(one.uri))
-    return next(here, "")
+def _readable_at(places: Sequence[Location]) -> tuple[str, bool]:
+    """Where the file is now, empty where nowhere; and whether it was written to wherever it is."""
+    here = [one for one in places if one.missing_since is None and is_there(one.uri)]
+    as_found = [one for one in here if is_as_found(one)]
+    uris = [one.uri for one in as_found or here]
+    return next(iter(uris), ""), bool(here) and not as_found

@@ -98,9 +98,10 @@ class Item:
 
     `said_by` tells by field who says what stands in the record: `person`, `file` (a person, in
     another program), or the source of a suggestion of facts. `uri` is where the master can be read
-    now, empty where nowhere; `faces` the most faces seen at once, None while nobody looked. `profile`
-    is the codec's by ffprobe (`HQ`), `gamma` a camera's log curve, empty for an ordinary one.
-    `trouble` is why nothing is known of the file although it was looked at.
+    now, empty where nowhere, `is_changed` whether it was written to since it was found; `faces` the
+    most faces seen at once, None while nobody looked. `profile` is the codec's by ffprobe (`HQ`),
+    `gamma` a camera's log curve, empty for an ordinary one. `trouble` is why nothing is known of the
+    file although it was looked at.
     """
 
     media: Media
@@ -114,6 +115,7 @@ class Item:
     profile: str = ""
     gamma: str = ""
     trouble: str = ""
+    is_changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class Rendition:
 
     `how`: `copy` keeps all bytes but the metadata; `remux` keeps the streams and leaves sound out or
     changes the container; `transcode` encodes with the agency's `Transcode`. Sizes 0: as they are.
+    Only what is encoded anew is deinterlaced, or brought from HDR to Rec. 709.
     """
 
     how: Literal["copy", "remux", "transcode"] = "copy"
@@ -157,6 +160,8 @@ class Rendition:
     height: int = 0
     frame_rate: float = 0.0
     drop_audio: bool = False
+    is_deinterlaced: bool = False
+    is_toned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

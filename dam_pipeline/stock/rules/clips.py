@@ -73,20 +73,33 @@ def sound_forbidden(case: Case) -> Iterator[Said]:
         yield Mended(message, _tracks(probe.audio_streams), _tracks(0), {"rendition": silent})
 
 
-@rule("warning")
+@rule("warning", "fix")
 def interlaced(case: Case) -> Iterator[Said]:
-    """Whole pictures are recorded, not every other line."""
-    if case.item.probe.is_interlaced:
+    """Whole pictures are recorded, not every other line; what is encoded anew is deinterlaced."""
+    if not case.item.probe.is_interlaced:
+        return
+    if case.rendition.how == "transcode":
+        made = replace(case.rendition, is_deinterlaced=True)
+        message = "It is interlaced, which agencies seldom take: the copy has whole pictures."
+        yield Mended(message, "fields", "whole pictures", {"rendition": made})
+    else:
         fix = "Deinterlace it in your editor, and `dam ingest` the copy."
         yield Advice("It is interlaced, which agencies seldom take.", fix)
 
 
-@rule("warning")
+@rule("warning", "fix")
 def high_dynamic_range(case: Case) -> Iterator[Said]:
-    """The light is coded for an ordinary screen (Rec. 709)."""
-    if case.item.probe.is_hdr:
-        message = f"It is coded for an HDR screen ({case.item.probe.colour_transfer})."
-        yield Advice(message, "Grade it for Rec. 709 unless the agency asks for HDR.")
+    """The light is coded for an ordinary screen (Rec. 709); what is encoded anew is brought there."""
+    probe = case.item.probe
+    if not probe.is_hdr:
+        return
+    coded = f"It is coded for an HDR screen ({probe.colour_transfer})"
+    if case.rendition.how == "transcode" and probe.has_video:
+        made = replace(case.rendition, is_toned=True)
+        message = f"{coded}: the copy is brought to Rec. 709. Look at it before it goes out."
+        yield Mended(message, str(probe.colour_transfer), "bt709", {"rendition": made})
+    else:
+        yield Advice(f"{coded}.", "Grade it for Rec. 709 unless the agency asks for HDR.")
 
 
 @rule("warning")

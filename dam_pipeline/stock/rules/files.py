@@ -18,6 +18,14 @@ def master_missing(case: Case) -> Iterator[Said]:
 
 
 @rule("error")
+def master_changed(case: Case) -> Iterator[Said]:
+    """The master is as it was when it was taken in."""
+    if case.item.is_changed:
+        message = f"The file {case.item.media.first_name} was written to since it was taken in."
+        yield Wrong(message, "`dam ingest` it as it is now, or bring the original back.")
+
+
+@rule("error")
 def master_superseded(case: Case) -> Iterator[Said]:
     """The master is the newest version of its file."""
     if newer := case.item.media.superseded_by:
@@ -57,7 +65,13 @@ def file_name(batch: Batch) -> Iterator[tuple[Case, Said]]:
             )
 
 
-MASTER_RULES = (master_missing, master_superseded, never_processed, checksum_missing)
+MASTER_RULES = (
+    master_missing,
+    master_changed,
+    master_superseded,
+    never_processed,
+    checksum_missing,
+)
 NAME_RULES = (file_name,)
 
 
