@@ -593,14 +593,27 @@ def test_a_sidecar_that_another_program_wrote_anew_takes_nothing_away(
 ) -> None:
     photos.edit(photo, title="Harbour", keywords=["sea"])
     sidecar = uri_to_path(dam_json("sidecar", "merge", str(photo), "--beside")[0]["sidecar"])
-    sidecar.write_text(DARKTABLE.replace('xmp:Rating="1"', ""))
+    sidecar.write_text(DARKTABLE)  # says nothing but a rating
     result = dam("sidecar", "merge", str(photo), "--beside")
     assert result.exit_code == 3
     assert "has lost all" in result.stdout
-    assert photos.item(photo).record.title == "Harbour"
+    record = photos.item(photo).record
+    assert (record.title, record.keywords) == ("Harbour", ("sea",))
     dam_json("sidecar", "merge", str(photo), "--beside", "--ours")
-    assert read_packet(sidecar.read_bytes()) == {"title": "Harbour", "keywords": ("sea",)}
+    written = read_packet(sidecar.read_bytes())
+    assert written == {"title": "Harbour", "keywords": ("sea",), "rating": "1"}
     assert "darktable:history" in sidecar.read_text()
+
+
+def test_paragraphs_that_the_file_and_its_sidecar_share_are_no_conflict(photos: Photos) -> None:
+    path = photos.add("two.jpg")
+    text = "-XMP-dc:Description=First paragraph.&#10;&#10;Second paragraph."
+    exiftool("-E", text, path)
+    exiftool("-E", text, "-o", path.with_suffix(".xmp"))
+    photos.ingest()
+    assert dam("sidecar", "merge", str(path), "--beside").exit_code == 0
+    said = read_packet(path.with_suffix(".xmp").read_bytes())
+    assert said["description"] == "First paragraph.\n\nSecond paragraph."
 
 
 def test_a_sidecar_that_was_deleted_is_written_again(photos: Photos, photo: Path) -> None:

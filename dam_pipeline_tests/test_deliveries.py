@@ -16,7 +16,7 @@ from dam_pipeline.stock.deliveries import (
     no_longer_to_send,
     there_already,
 )
-from dam_pipeline.stock.results import compare_results, read_results, results_of
+from dam_pipeline.stock.results import Row, compare_results, read_results, results_of
 
 A = Delivery(
     agency="adobe-stock",
@@ -121,6 +121,31 @@ class TestTheLedger:
         ledger.record(B.now(DeliveryState.APPROVED), B.now(DeliveryState.PLANNED))
         assert ledger.latest()[B.key].state is DeliveryState.PLANNED
 
+    @pytest.mark.parametrize("state", ["planned", "approved", "uploading"])
+    def test_to_want_it_sent_once_more_does_not_hide_that_the_agency_has_it(
+        self, ledger: Deliveries, settings: Settings, state: str
+    ) -> None:
+        elsewhere = replace(A, destination="elsewhere", state=DeliveryState.PLANNED)
+        ledger.record(A)
+        ledger.record(A.now(DeliveryState(state)))
+        latest = ledger.latest()
+        assert set(there_already(latest, A.agency, ["a"])) == {"a"}
+        assert set(no_longer_to_send(latest, [elsewhere])) == {"a"}
+        names = {"a": "a.mov"}
+        (word,) = results_of(settings, A.agency, names, DeliveryState.ACCEPTED)
+        assert (word.destination, word.state.value) == (A.destination, "accepted")
+        found = compare_results(settings, A.agency, [Row(2, "a.mov", "accepted", "")])
+        assert [one.asset_id for one in found.changes] == ["a"]
+
+    def test_what_is_wanted_once_more_goes_until_it_is_there(self, ledger: Deliveries) -> None:
+        ledger.record(A)
+        ledger.record(A.now(DeliveryState.APPROVED))
+        assert no_longer_to_send(ledger.latest(), [A]) == {}
+        ledger.record(A.now(DeliveryState.UPLOADING))
+        assert no_longer_to_send(ledger.latest(), [A]) == {}
+        ledger.record(A.now(DeliveryState.DELIVERED))
+        assert set(no_longer_to_send(ledger.latest(), [A])) == {"a"}
+
     def test_releases_are_told_apart_by_bytes_and_name(self, ledger: Deliveries) -> None:
         release = replace(A, media_id="", asset_id="", file="releases/anna.pdf", sha256="77")
         ledger.record(release)
@@ -198,7 +223,7 @@ class TestResults:
         ledger.record(A, B, twin, c.now(DeliveryState.ACCEPTED))
         text = (
             "file,status,reason\nB.MOV,rejected,noise\nc,Online,\nm-a,For sale,\n"
-            "a.mov,accepted,\nz.mov,accepted,\nb.mov,who knows,\nb.mov,in review,\n"
+            "a.mov,accepted,\nz.mov,accepted,\nb.mov,who knows,\nc.mov,in review,\n"
         )
         found = compare_results(settings, A.agency, read_results(review(tmp_path, text)))
         assert [(one.asset_id, one.state.value, one.reason) for one in found.changes] == [
@@ -233,6 +258,31 @@ class TestResults:
         text = "file,status\na.mov,rejected\na.mov,accepted\nb.mov,accepted\nb.mov,rejected\n"
         found = compare_results(settings, A.agency, read_results(review(tmp_path, text)))
         assert [(one.asset_id, one.state.value) for one in found.changes] == [("b", "rejected")]
+
+    def test_a_row_that_is_undecided_takes_back_what_one_before_it_said(
+        self, ledger: Deliveries, settings: Settings
+    ) -> None:
+        ledger.record(A)
+        rows = [Row(2, "a.mov", "rejected", "noise"), Row(3, "a.mov", "In review", "")]
+        found = compare_results(settings, A.agency, rows)
+        assert (found.changes, found.pending) == ((), 1)
+        found = compare_results(settings, A.agency, rows[::-1])
+        assert [one.state.value for one in found.changes] == ["rejected"]
+
+    @pytest.mark.parametrize("destination", [A.destination, "elsewhere"])
+    def test_what_was_said_of_an_earlier_file_is_no_news_of_the_mended_one(
+        self, ledger: Deliveries, settings: Settings, destination: str
+    ) -> None:
+        mended = replace(A, destination=destination, sha256="33")
+        ledger.record(A, A.now(DeliveryState.REJECTED, reason="noise", by="import"))
+        ledger.record(mended.now(DeliveryState.UPLOADING), mended)
+        old = Row(2, "a.mov", "rejected", "noise")
+        found = compare_results(settings, A.agency, [old])
+        assert (found.changes, found.unchanged) == ((), 1)
+        found = compare_results(settings, A.agency, [Row(2, "a.mov", "accepted", ""), old])
+        assert (mended.key, DeliveryState.ACCEPTED) in [(x.key, x.state) for x in found.changes]
+        found = compare_results(settings, A.agency, [old, Row(3, "a.mov", "rejected", "shaky")])
+        assert mended.key in [one.key for one in found.changes if one.reason == "shaky"]
 
     def test_a_status_in_another_script_is_unknown_and_not_undecided(
         self, ledger: Deliveries, settings: Settings, tmp_path: Path

@@ -105,8 +105,11 @@ def test_prores_without_sound_has_every_frame(master, tmp_path):
 
 
 @pytest.mark.parametrize("wanted", [PRORES, H264])
-@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
-def test_hdr_becomes_what_it_was_graded_from(tmp_path, transfer, wanted):
+@pytest.mark.parametrize(
+    ("transfer", "number"), [("smpte2084", None), ("arib-std-b67", None), ("smpte2084", 16)]
+)
+def test_hdr_becomes_what_it_was_graded_from(tmp_path, transfer, number, wanted):
+    """Also where only the transfer is named, by its number."""
     to_hdr = (
         "format=yuv444p,zscale=min=709:tin=709:pin=709:rin=limited:m=2020_ncl:p=2020:"
         f"t={transfer}:r=limited:npl=203,format=yuv420p10le"
@@ -114,6 +117,12 @@ def test_hdr_becomes_what_it_was_graded_from(tmp_path, transfer, wanted):
     colours = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc")
     codec = ("-c:v", "libx265", "-x265-params", "log-level=error:crf=12", *colours)
     master = clips.encode(tmp_path / "hdr.mp4", shots([12], 640, 360), "-vf", to_hdr, codec=codec)
+    if number:
+        unnamed = f"hevc_metadata=colour_primaries=2:transfer_characteristics={number}"
+        unnamed += ":matrix_coefficients=2"
+        ffmpeg("-i", master, "-c", "copy", "-bsf:v", unnamed, tmp_path / "unnamed.mp4")
+        master = tmp_path / "unnamed.mp4"
+        assert "color_primaries" not in streams(master, "video")[0]
     target = tmp_path / "made.mov"
     assert make(master, target, replace(wanted, hdr=transfer))
     (video,) = streams(target, "video")

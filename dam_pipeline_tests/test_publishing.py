@@ -2,13 +2,14 @@
 
 import re
 import signal
+import sqlite3
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
-from dam_pipeline.errors import ConfigurationError, DeliveryFailed, PackageInvalid
+from dam_pipeline.errors import ConfigurationError, DamError, DeliveryFailed, PackageInvalid
 from dam_pipeline.publishing import (
     Destination,
     Progress,
@@ -17,7 +18,12 @@ from dam_pipeline.publishing import (
     open_transport,
     parse_destination,
 )
-from dam_pipeline.publishing.approving import approve, approved_packages, take_back
+from dam_pipeline.publishing.approving import (
+    approve,
+    approved_packages,
+    carried_by_hand,
+    take_back,
+)
 from dam_pipeline.publishing.lines import Lines, Listener, Trying
 from dam_pipeline.publishing.plan import find_package, plan_delivery
 from dam_pipeline.publishing.rate import Rate, parse_rate
@@ -246,6 +252,31 @@ class TestNeverTwice:
         assert arrived.stat().st_ino == before.st_ino
         assert told[-1] == (5, 5, "a.mov")
 
+    def test_what_arrived_is_in_the_ledger_though_nobody_could_be_told_of_it(
+        self, settings: Settings, there: Destination, tmp_path: Path
+    ) -> None:
+        settings = settings.model_copy(update={"webhook_url": "http://127.0.0.1:9/nobody"})
+        package = pack(tmp_path / "package", {"a.mov": b"bytes"})
+
+        def lost(_sent: int, _total: int, file: str) -> None:
+            if file == "a.mov":  # while it is sent, the catalogue loses its table of media
+                with sqlite3.connect(settings.home / "catalogue.db") as database:
+                    database.execute("ALTER TABLE media RENAME TO lost")
+
+        with pytest.raises(DamError):
+            publish(settings, package, there, QUICK, lost)
+        assert states(settings) == {"a.mov": "verified"}
+        assert plan_delivery(settings, package, there).outgoing == ()
+
+    def test_an_approval_to_send_again_does_not_open_other_ways_to_the_agency(
+        self, settings: Settings, there: Destination, tmp_path: Path
+    ) -> None:
+        package = pack(tmp_path / "package", {"a.mov": b"a"})
+        publish(settings, package, there, QUICK)
+        approve(settings, package, there, again=True)
+        assert plan_delivery(settings, package, parse_destination("/elsewhere")).outgoing == ()
+        assert len(plan_delivery(settings, package, there).outgoing) == 1
+
 
 class TestTwoAtOnce:
     def test_one_publishes_and_the_other_is_told_to_wait(
@@ -346,6 +377,31 @@ class TestApproving:
         assert taken.state is DeliveryState.PLANNED
         assert plan_delivery(settings, package, there).outgoing == ()
         assert plan_delivery(settings, package, parse_destination("/elsewhere")).outgoing == ()
+
+    def test_nobody_approves_while_the_agency_is_sent_to(
+        self, settings: Settings, there: Destination, tmp_path: Path
+    ) -> None:
+        package = pack(tmp_path / "package", {"a.mov": b"a"})
+        with turn_at(settings, AGENCY):
+            for change in (
+                lambda: approve(settings, package, there),
+                lambda: take_back(settings, package, there),
+                lambda: carried_by_hand(settings, package),
+            ):
+                with pytest.raises(DeliveryFailed, match=f"is publishing to {AGENCY}"):
+                    change()
+        assert states(settings) == {}
+
+    def test_what_was_carried_by_hand_waits_no_longer_for_the_schedule(
+        self, settings: Settings, there: Destination, tmp_path: Path
+    ) -> None:
+        package = pack(tmp_path / "package", {"a.mov": b"a"})
+        other = pack(tmp_path / "other", {"b.mov": b"b"})
+        approve(settings, package, there)
+        approve(settings, other, there)
+        carried_by_hand(settings, package)
+        assert [one.folder for one in approved_packages(settings)] == [other]
+        assert plan_delivery(settings, package, there).outgoing == ()
 
     def test_the_plan_changes_nothing(
         self, settings: Settings, there: Destination, tmp_path: Path

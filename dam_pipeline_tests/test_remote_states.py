@@ -1,5 +1,8 @@
 """States from what a webserver tells: pure readings, no server."""
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from dam_pipeline.records import State
@@ -57,5 +60,9 @@ def test_a_failed_run_has_ended_once_the_retry_it_announced_is_there() -> None:
     assert run("FAILURE").has_ended
     assert not run("FAILURE", will_retry="true").has_ended
     assert run("FAILURE", will_retry="true", auto_retry_run_id="8b70").has_ended
+    announced = {"dagster/will_retry": "true"}
+    passed_over = RemoteRun("7a6f", "ingest", "FAILURE", announced, 0, time.time() - 600)
+    assert passed_over.has_ended
+    assert not replace(passed_over, changed_s=time.time()).has_ended
     assert not run("STARTED").has_ended
     assert run("QUEUED").waits

@@ -15,6 +15,7 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
+from dagster._core.storage.runs.schema import RunsTable
 
 from dam_pipeline.catalogue.pending_work import Resumable, resumable
 from dam_pipeline.catalogue.registry import accept_source, add_source
@@ -339,6 +340,19 @@ def test_a_registered_file_that_is_no_partition_becomes_one(desk: Desk) -> None:
     desk.media_folders = build_media_folders(desk.settings, unstarted_after_s=0)
     assert desk.tick().run_requests[0].tags[RANGE_START] == keys[0]
     assert add_keys(desk.instance, []) == keys
+
+
+def test_a_run_that_dagster_announced_to_repeat_and_passed_over_frees_its_files(
+    desk: Desk,
+) -> None:
+    keys = add_keys(desk.instance, list("ab"))
+    desk.run(keys, dg.DagsterRunStatus.FAILURE, **{"dagster/will_retry": "true"})
+    assert keys_under_way(desk.instance) == {"a", "b"}
+    [record] = desk.instance.get_run_records()
+    long_ago = record.update_timestamp - timedelta(minutes=10)
+    with desk.instance.run_storage.connect() as connection:
+        connection.execute(RunsTable.update().values(update_timestamp=long_ago))
+    assert keys_under_way(desk.instance) == set()
 
 
 def test_runs_of_single_files_and_ranges_are_under_way(desk: Desk) -> None:

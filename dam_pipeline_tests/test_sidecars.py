@@ -308,6 +308,16 @@ def test_a_field_that_a_person_emptied_stands_against_a_sidecar_that_was_never_r
     assert (found.verdict, found.merged) == ("write", None)
 
 
+def test_a_sidecar_that_has_nothing_left_but_a_rating_takes_no_words_from_the_library() -> None:
+    base = {"title": "x", "keywords": ("a", "b"), "city": "Porto", "date": "2026-05-01"}
+    found = {one.field: one for one in merge(base, base, {"rating": "1"})}
+    assert {name: one.verdict for name, one in found.items()} == {
+        **dict.fromkeys(("title", "keywords", "city", "date"), "conflict"),
+        "rating": "take",
+    }
+    assert merge(base, base, {"creator": "Ada"})[0].verdict == "take"  # a program that knows words
+
+
 def test_a_sidecar_that_lost_everything_takes_nothing_from_the_library() -> None:
     base = {"title": "x", "keywords": ("a", "b")}
     found = merge(base, base, {})

@@ -133,6 +133,17 @@ def test_what_other_programs_embed_is_read_from_real_files(tools: Toolbox, tmp_p
     assert (found.record.creator, found.record.copyright) == ("Ada", "© Ada")
 
 
+def test_the_paragraphs_of_an_embedded_description_stay(tools: Toolbox, tmp_path: Path) -> None:
+    photo = tmp_path / "originals" / "photo.jpg"
+    photo.parent.mkdir()
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=320x180:d=1", "-frames:v", "1", photo)
+    exiftool("-E", "-XMP-dc:Description=One  line.&#10;&#10;Another. &#10;", photo)
+    discover([photo.parent], tools.catalogue, tools.derived, tools.settings)
+    (media,) = tools.catalogue.all_media()
+    run_stages(tools, [media.media_id], ("probe",), "run-1")
+    assert item(tools, media).record.description == "One line.\n\nAnother."
+
+
 def test_a_sidecar_wins_over_the_file_and_captions_of_cameras_count_for_nothing(
     tools: Toolbox, library: Handmade
 ) -> None:

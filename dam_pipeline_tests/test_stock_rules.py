@@ -304,6 +304,20 @@ EXAMPLES: list[tuple[str, str, Agency, Item, Item]] = [
         clip(probe={"is_hdr": True}),
         clip(),
     ),
+    (
+        "high-dynamic-range",
+        "warning",
+        video(codecs=("prores",), transcode=PRORES),
+        clip(probe={"is_hdr": True, "colour_primaries": "smpte432"}),
+        clip(probe={"colour_primaries": "smpte432"}),
+    ),
+    (
+        "transparency",
+        "warning",
+        video(codecs=("h264",), transcode=PRORES),
+        clip(probe={"codecs": ("prores",), "pixel_format": "yuva444p12le"}),
+        clip(probe={"codecs": ("prores",), "pixel_format": "yuv422p10le"}),
+    ),
     ("log-material", "warning", video(), changed(clip(), gamma="s-log3"), clip()),
     (
         "too-many-bytes",

@@ -92,6 +92,28 @@ def test_the_copy_is_made_as_little_other_as_can_be(
     assert verdict.submission.file_name.endswith(f".{made.suffix or 'mp4'}")
 
 
+@pytest.mark.parametrize(
+    ("codecs", "audio", "kept"),
+    [
+        (("h264", "aac"), "", "streams and pixels stay"),
+        (("h264", "flac"), "", "pixels stay, the sound (flac) is encoded anew as AAC"),
+        (("h264", "flac"), "forbidden", "streams and pixels stay"),
+    ],
+)
+def test_a_new_container_says_what_becomes_of_the_sound(
+    codecs: tuple[str, ...], audio: str, kept: str
+) -> None:
+    (verdict,) = checked(video(suffixes=("mov",), audio=audio), clip("a.mkv", {"codecs": codecs}))
+    (fix,) = [one for one in verdict.fixes if one.rule == "container"]
+    assert fix.message == f"Acme does not take this form of file: {kept}, the container changes."
+
+
+def test_transparency_that_stays_is_not_spoken_of() -> None:
+    see_through = {"codecs": ("prores",), "pixel_format": "yuva444p12le"}
+    (verdict,) = checked(video(codecs=("prores",)), clip("a.mov", see_through))
+    assert said(verdict) == {}
+
+
 def test_a_picture_that_would_be_too_small_afterwards_is_not_made_smaller() -> None:
     narrow = image(max_width=4000, min_height=1000, transcode=JPEG)
     (verdict,) = checked(narrow, sized(9000, 1200))

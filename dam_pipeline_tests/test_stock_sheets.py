@@ -96,6 +96,56 @@ def changed(row: RowChange) -> dict[str, tuple[str, str]]:
     return {one.field: (one.before, one.after) for one in row.changes}
 
 
+@pytest.mark.parametrize(
+    ("value", "kind", "told"),
+    [
+        ("#NAME?", "e", "C2 holds the error #NAME?"),
+        ("#REF!", "e", "C2 holds the error #REF!"),
+        ('=A1&" x"', "f", "C2 holds a formula without its result"),
+    ],
+)
+def test_a_cell_of_a_workbook_that_has_no_value_is_refused_by_name(
+    tmp_path: Path, value: str, kind: str, told: str
+) -> None:
+    path, of = tmp_path / "broken.xlsx", clip()
+    write_sheet(path, sheet_rows([of]))
+    book = openpyxl.load_workbook(path)
+    cell = book.active["C2"]
+    assert book.active["C1"].value == "title"
+    cell.value, cell.data_type = value, kind
+    book.save(path)
+    ((_, cells),) = read_sheet(path, "media")
+    for clear_empty in (False, True):
+        row = asked(of, cells, clear_empty=clear_empty)
+        assert (row.state, dict(row.edit)) == ("failed", {})
+        assert row.problems[0].startswith(f"title: {told}")
+    write_sheet(path, [("media", "title"), ("reel", value)])  # as a text it is one
+    ((_, cells),) = read_sheet(path, "media")
+    assert cells["title"] == value
+
+
+def test_a_formula_that_gives_an_empty_text_asks_for_nothing(tmp_path: Path) -> None:
+    path, saved = tmp_path / "made.xlsx", tmp_path / "saved.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append(["media", "title"])
+    book.active.append(["reel", '=IF(A1="","x","")'])
+    book.save(path)
+    with zipfile.ZipFile(path) as made, zipfile.ZipFile(saved, "w") as as_excel_saves:
+        for name in made.namelist():
+            content = made.read(name).replace(b'<c r="B2">', b'<c r="B2" t="str">')
+            as_excel_saves.writestr(name, content)
+    assert [cells["title"] for _, cells in read_sheet(saved, "media")] == [None]
+    assert [str(cells["title"]) for _, cells in read_sheet(path, "media")] == ['=IF(A1="","x","")']
+
+
+def test_an_apostrophe_that_a_person_typed_stays_in_a_sheet_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "typed.csv"
+    path.write_text("media,title\nreel,'-5 degrees outside\n")
+    assert [cells["title"] for _, cells in read_sheet(path, "media")] == ["'-5 degrees outside"]
+    path.write_text("media,title,_version\nreel,'-5 degrees outside,v1\n")
+    assert [cells["title"] for _, cells in read_sheet(path, "media")] == ["-5 degrees outside"]
+
+
 @checked_often
 @given(st.lists(records, min_size=1, max_size=3), st.sampled_from([".csv", ".xlsx"]), st.booleans())
 def test_what_is_exported_and_imported_changes_nothing(

@@ -274,7 +274,7 @@ def test_a_killed_server_has_all_that_it_acknowledged(tmp_path: Path) -> None:
             starter.join()
             assert store.counts() == {SPACE.name: 24 * 100}
             assert store.media_in(SPACE) == {f"m{number}" for number in range(24)}
-            for number in (0, 7, 23):
+            for number in range(24):
                 assert len(store.nearest(SPACE, axis(0), 300, {f"m{number}"})) == 100
     finally:
         subprocess.run([script, "stop", folder], check=True)

@@ -36,6 +36,10 @@ UNDER_WAY = [
 AGAIN_EVERY_S = 900
 """The same files are requested again without anything new about them once in this time."""
 
+REPEATED_WITHIN = timedelta(minutes=2)
+"""Dagster announces that it repeats a lost run and then may not: when it looks between the event of the
+failure and the run's new status, it passes the run over for good (1.13)."""
+
 CALLED_OFF_FOR = timedelta(days=1)  # what a person cancelled is not asked for again before
 
 
@@ -96,7 +100,7 @@ def process_requests(
 def keys_under_way(instance: dg.DagsterInstance) -> set[str]:
     """Keys that some run has or will have, and those whose run a person has just called off.
 
-    A run that failed has them still while Dagster is about to repeat it.
+    A run that failed has them for a while still, if Dagster has announced that it repeats it.
     """
     since = datetime.now(UTC) - CALLED_OFF_FOR
     filters = (
@@ -105,7 +109,7 @@ def keys_under_way(instance: dg.DagsterInstance) -> set[str]:
         dg.RunsFilter(
             statuses=[dg.DagsterRunStatus.FAILURE],
             tags={WILL_RETRY_TAG: "true"},
-            created_after=since,
+            updated_after=datetime.now(UTC) - REPEATED_WITHIN,
         ),
     )
     records = (record for f in filters for record in instance.get_run_records(f))

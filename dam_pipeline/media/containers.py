@@ -30,6 +30,8 @@ LARGE_BYTES = 64 << 20
 HDR_TRANSFERS = ("smpte2084", "arib-std-b67")
 INTERLACED = ("tt", "bb", "tb", "bt")
 RATE_TOLERANCE = 0.05  # between a stream's average and its nominal rate
+FASTEST_RATE = 240.0  # a nominal rate above it is the clock's: of frames at their own times
+RGB = ("rgb", "bgr", "gbr", "argb", "abgr", "0rgb", "0bgr", "x2rgb", "x2bgr", "pal8")
 STEP_TOLERANCE_S = 0.0025  # Matroska's milliseconds make steps of 33 and 34
 
 Stream = Mapping[str, Any]
@@ -74,6 +76,40 @@ class Container:
         ]
         lag_s = _number(starts[0] if starts else 0) - _number(self.raw["format"].get("start_time"))
         return lag_s if 0 < lag_s * self.frame_rate < 1 else 0.0
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether the pixels are red, green and blue, not luma and chroma."""
+        return (self.pixel_format or "").startswith(RGB)
+
+    @property
+    def is_timed_by_frame(self) -> bool:
+        """Whether the nominal rate is a clock's, at which frames must not be repeated."""
+        picture = _picture(self.raw["streams"])
+        nominal = _rate(picture.get("r_frame_rate"))
+        return nominal > max(FASTEST_RATE, _rate(picture.get("avg_frame_rate")) * 1.1)
+
+    @property
+    def sample_aspect(self) -> str:
+        """Width to height of an upright pixel, as `4/3`; `1` for square ones."""
+        sides = str(_picture(self.raw["streams"]).get("sample_aspect_ratio", "1:1")).split(":")
+        if "0" in sides or len(set(sides)) == 1:
+            return "1"
+        return "/".join(reversed(sides) if self.rotation_deg % 180 else sides)
+
+    @property
+    def picture_duration_s(self) -> float:
+        """How long the pictures last, which sound may outlast; 0 where that is not told."""
+        picture = _picture(self.raw["streams"])
+        hours, _, rest = (_tag([picture], "duration") or "").partition(":")  # as Matroska has it
+        minutes, _, seconds = rest.partition(":")
+        told_s = _number(hours) * 3600 + _number(minutes) * 60 + _number(seconds)
+        return _number(picture.get("duration")) or told_s
+
+    @property
+    def picture_tag(self) -> str:
+        """The four letters by which the container calls the codec of the pictures."""
+        return str(_picture(self.raw["streams"]).get("codec_tag_string", ""))
 
 
 class ContainerReader:
@@ -154,7 +190,7 @@ def facts_of(document: Mapping[str, Any]) -> Container:
     """Typed facts of ffprobe's JSON with format, streams and the first packets."""
     streams: Sequence[Stream] = document.get("streams") or ()
     container: Stream = document.get("format") or {}
-    pictures = [s for s in streams if s.get("codec_type") == "video" and _is_usable(s)]
+    pictures = _pictures(streams)
     sounds = [s for s in streams if s.get("codec_type") == "audio" and _is_usable(s)]
     picture: Stream = pictures[0] if pictures else {}
     marked = [s for s in sounds if (s.get("disposition") or {}).get("default")]
@@ -168,14 +204,14 @@ def facts_of(document: Mapping[str, Any]) -> Container:
         width=width,
         height=height,
         rotation_deg=rotation_deg,
-        frame_rate=_rate(picture.get("avg_frame_rate")) or _rate(picture.get("r_frame_rate")),
+        frame_rate=_frame_rate(picture, document.get("packets") or ()),
         is_variable_frame_rate=_is_variable(picture, document.get("packets") or ()),
         codecs=tuple(dict.fromkeys(str(s["codec_name"]) for s in [*pictures, *sounds])),
         pixel_format=picture.get("pix_fmt"),
         bit_depth=_bit_depth(picture) if picture else None,
         colour_transfer=_known(picture.get("color_transfer")),
         colour_primaries=_known(picture.get("color_primaries")),
-        is_interlaced=picture.get("field_order") in INTERLACED,
+        is_interlaced=_is_interlaced(picture),
         timecode=_tag([*pictures, container, *streams], "timecode"),
         video_streams=len(pictures),
         audio_streams=len(sounds),
@@ -186,6 +222,21 @@ def facts_of(document: Mapping[str, Any]) -> Container:
         title=_tag([container], "title"),
         raw={"streams": list(streams), "format": _placeless(container)},
     )
+
+
+def _pictures(streams: Sequence[Stream]) -> list[Stream]:
+    return [s for s in streams if s.get("codec_type") == "video" and _is_usable(s)]
+
+
+def _picture(streams: Sequence[Stream]) -> Stream:
+    return next(iter(_pictures(streams)), {})
+
+
+def _is_interlaced(stream: Stream) -> bool:
+    """Whether frames are made of fields; DV outside of QuickTime says so in its frames only."""
+    declared = stream.get("field_order", "unknown")
+    is_dv = stream.get("codec_name") == "dvvideo" and stream.get("height") != 720
+    return declared in INTERLACED or (is_dv and declared == "unknown")
 
 
 def _is_usable(stream: Stream) -> bool:
@@ -211,15 +262,29 @@ def _duration_s(container: Stream, streams: Sequence[Stream]) -> float:
     return declared or max((_number(s.get("duration")) for s in streams), default=0.0)
 
 
+def _times_s(stream: Stream, packets: Sequence[Stream]) -> list[float]:
+    """When the first frames are shown, but the last: those still to be reordered leave holes there."""
+    return sorted(
+        float(p["pts_time"])
+        for p in packets
+        if p.get("stream_index") == stream.get("index") and p.get("pts_time") is not None
+    )[:-4]
+
+
+def _frame_rate(stream: Stream, packets: Sequence[Stream]) -> float:
+    """Frames a second: those declared, else as the first frames come; 0 where neither is known."""
+    average, nominal = _rate(stream.get("avg_frame_rate")), _rate(stream.get("r_frame_rate"))
+    if average or nominal <= FASTEST_RATE:
+        return average or nominal
+    times = _times_s(stream, packets)
+    return (len(times) - 1) / (times[-1] - times[0]) if len(set(times)) > 1 else 0.0
+
+
 def _is_variable(stream: Stream, packets: Sequence[Stream]) -> bool:
     """Whether frames come at unequal steps, by the first packets and by the two rates."""
     if not stream:
         return False
-    times = sorted(
-        float(p["pts_time"])
-        for p in packets
-        if p.get("stream_index") == stream.get("index") and p.get("pts_time") is not None
-    )[:-4]  # pictures still to be reordered leave holes at the end
+    times = _times_s(stream, packets)
     steps = sorted(b - a for a, b in itertools.pairwise(times))
     if len(steps) >= 3:
         middle_s = steps[len(steps) // 2]

@@ -34,9 +34,18 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 # As `media.tone` shows it: 203 cd/m² are white (BT.2408), light up to 0.8 of that stays as it is.
 REC_709 = (
+    "setparams=color_primaries=bt2020:color_trc={hdr}:colorspace=bt2020nc,"
     "zscale=tin={hdr}:pin=2020:min=2020_ncl:t=linear:npl=203,format=gbrpf32le,zscale=p=709,"
     "tonemap=mobius:param=0.8:desat=0,zscale=t=709:m=709:r=limited,format={form}"
 )
+
+LUMA_AND_CHROMA = ("yuv", "nv", "p0", "p2")  # beginnings of ffmpeg's pixel formats
+RGB_IN_REC_709 = (
+    "scale=out_color_matrix=bt709:out_range=tv,format={form},"
+    "setparams=range=tv:color_primaries=bt709:color_trc=bt709:colorspace=bt709"
+)
+
+AT_ITS_TIMES = ("-enc_time_base:v", "-1")  # else two frames of unequal steps may fall together
 
 OnShare = Callable[[float], None]
 
@@ -48,7 +57,10 @@ class Encoding:
     `codec` and `audio_codec` are ffmpeg's names of encoders (empty: the stream is kept), `options`
     its further arguments, sizes pixels upright. With `is_cut` lines too many are cut off, not scaled.
     `hdr` is ffmpeg's name of the source's transfer (`smpte2084`, `arib-std-b67`) where HDR in BT.2020 is
-    to become Rec. 709; `is_interlaced` has whole pictures made of fields, at the same rate.
+    to become Rec. 709; `is_interlaced` has whole pictures made of fields, at the same rate; with
+    `is_flagged` only of frames that say they are fields. Where the source `is_rgb`, it becomes Rec. 709;
+    where it `is_timed_by_frame`, frames keep their times. `sample_aspect` is that of its pixels, upright,
+    and stays. `tag` is what the container is to call the codec.
     `lag_s` is how much later than the sound the pictures of the source begin, where that is less than
     a frame: the sound begins with them then, as ffmpeg would show the first picture twice.
     """
@@ -62,6 +74,11 @@ class Encoding:
     frame_rate: float = 0.0
     is_cut: bool = False
     is_interlaced: bool = False
+    is_flagged: bool = False
+    is_rgb: bool = False
+    is_timed_by_frame: bool = False
+    sample_aspect: str = "1"
+    tag: str = ""
     hdr: str = ""
     lag_s: float = 0.0
     drop_audio: bool = False
@@ -88,7 +105,9 @@ def encode(
 
 def decode_whole(path: Path, *, duration_s: float, stall_s: float, on_share: OnShare) -> None:
     """Decode all of a recording; raises UnreadableMedia at the first thing that is wrong."""
-    words = _run([*_input(path), "-f", "null", "-"], path, duration_s, stall_s, on_share)
+    words = _run(
+        [*_input(path), *AT_ITS_TIMES, "-f", "null", "-"], path, duration_s, stall_s, on_share
+    )
     if words:
         raise UnreadableMedia(f"{path.name} does not decode without errors ({words}).")
 
@@ -114,10 +133,12 @@ def _arguments(wanted: Encoding) -> Iterator[str]:
             yield from ("-pix_fmt", wanted.pixel_format)
     else:
         yield from ("-c:v", "copy")
+    if wanted.tag:
+        yield from ("-tag:v", wanted.tag)
     if wanted.drop_audio:
         yield "-an"
     else:
-        yield from ("-map", "0:a?", "-c:a", wanted.audio_codec or "copy")
+        yield from ("-map", "0:a:u?", "-c:a", wanted.audio_codec or "copy")
         if _begins_anew(wanted):
             yield from ("-af", f"atrim=start={wanted.lag_s:.6f},asetpts=PTS-STARTPTS")
     if wanted.timecode:
@@ -128,15 +149,26 @@ def _arguments(wanted: Encoding) -> Iterator[str]:
 def _filters(wanted: Encoding) -> Iterator[str]:
     if wanted.frame_rate:
         yield from ("-r", rate_text(wanted.frame_rate))
+    elif wanted.is_timed_by_frame:
+        yield from ("-fps_mode", "vfr")
     filters = ["setpts=PTS-STARTPTS"] if _begins_anew(wanted) else []
-    filters += ["bwdif=mode=send_frame"] if wanted.is_interlaced else []
+    if wanted.is_interlaced:
+        which = "interlaced" if wanted.is_flagged else "all"
+        filters.append(f"bwdif=mode=send_frame:deint={which}")
     filters += [_toned(wanted)] if wanted.hdr else []
     if wanted.width and wanted.height:
         size = f"{wanted.width}:{wanted.height}"
         fit = f"crop={size}:0:0" if wanted.is_cut else f"scale={size}:flags=lanczos"
-        filters += [fit, "setsar=1"]
+        filters += [fit, f"setsar={wanted.sample_aspect}"]
+    if _leaves_rgb(wanted):
+        filters.append(RGB_IN_REC_709.format(form=wanted.pixel_format))
     if filters:
         yield from ("-vf", ",".join(filters))
+
+
+def _leaves_rgb(wanted: Encoding) -> bool:
+    """Whether RGB becomes luma and chroma, for which ffmpeg would take BT.601, and not say so."""
+    return wanted.is_rgb and not wanted.hdr and wanted.pixel_format.startswith(LUMA_AND_CHROMA)
 
 
 def _toned(wanted: Encoding) -> str:
@@ -211,8 +243,10 @@ def _follow(
                     return
                 *lines, unread = (unread + piece).split(b"\n")
                 latest_s = max([reached_s, *map(_time_s, lines)])
-                if latest_s > reached_s or b"progress=end" in lines:
-                    reached_s, changed_s = latest_s, time.monotonic()
+                is_over = b"progress=end" in lines
+                if latest_s > reached_s or is_over:
+                    reached_s = max(latest_s, duration_s) if is_over else latest_s
+                    changed_s = time.monotonic()
                     on_share(min(1.0, reached_s / duration_s) if duration_s else 0.0)
             if time.monotonic() - changed_s > stall_s:
                 raise UnreadableMedia(

@@ -5,17 +5,18 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from dam_pipeline.agencies.agency import Agency, MediaRules, Transcode
-from dam_pipeline.errors import PackageInvalid, UnsupportedMedia
+from dam_pipeline.agencies.agency import Agency, MediaRules
+from dam_pipeline.errors import PackageInvalid
 from dam_pipeline.formats import suffix_of
 from dam_pipeline.media.containers import Container, ContainerReader
 from dam_pipeline.media.decoder import Decoder
-from dam_pipeline.media.encoding import Encoding, decode_whole, encode
+from dam_pipeline.media.encoding import decode_whole, encode
 from dam_pipeline.media.exif_writer import ExifWriter
 from dam_pipeline.packaging.embedding import can_embed, embed, has_old_iptc
+from dam_pipeline.packaging.encodings import encoding_of, size_of, suited
 from dam_pipeline.packaging.masters import Master
 from dam_pipeline.records import MediaKind, Probe
 from dam_pipeline.stock.record import Finding, Item, Rendition, Submission, Verdict
@@ -25,11 +26,6 @@ FICLONE = 0x40049409  # linux/fs.h: share the blocks until one of the two is wri
 FEWEST_FRAMES_OFF = 2  # that a deliverable may be longer or shorter than its master
 AUDIO_FRAME_S = 0.1  # encoders of sound begin and end with some of silence
 DEFAULT_RATE = 25.0
-COUNTED_RATES = (24, 25, 30, 48, 50, 60)  # and their 1000/1001, SMPTE ST 12-1
-PACKED = ("aac", "ac3", "eac3", "mp3", "alac")
-PCM = ("pcm_s16le", "pcm_s24le", "pcm_s16be", "pcm_s24be")
-HELD = {"mp4": PACKED, "m4v": PACKED, "mov": (*PACKED, *PCM)}
-"""Sound that players find in these containers."""
 
 OnShare = Callable[[float], None]
 
@@ -84,7 +80,8 @@ def make_deliverable(
     if agency.embeds and not can_embed(submission.file_name):
         warnings.append(_not_embedded(submission.file_name))
     if item.probe.kind is not MediaKind.IMAGE:
-        _check_recording(bench, rules, item, submission, target, on_share)
+        least_s = _least_s(bench, rules, item, submission, master)
+        _check_recording(bench, rules, item, submission, target, least_s, on_share)
     if is_anew:  # the rules have weighed the others
         _check_bytes(agency, rules, submission, target.stat().st_size)
     return warnings
@@ -110,9 +107,7 @@ def _made_anew(
             )
         return ""
     wanted = encoding_of(agency, item.probe, rendition)
-    if wanted.codec:
-        found = bench.containers.finish(bench.containers.start(master.path, item.probe.size_bytes))
-        wanted = replace(wanted, lag_s=found.lag_s)
+    wanted = suited(wanted, _probed(bench, master.path), target)
     return encode(
         master.path,
         target,
@@ -121,56 +116,6 @@ def _made_anew(
         stall_s=bench.stall_s,
         on_share=on_share,
     )
-
-
-def encoding_of(agency: Agency, probe: Probe, rendition: Rendition) -> Encoding:
-    """What a recording is made into for an agency."""
-    rules = _rules(agency, probe.kind)
-    anew = rules.transcode or Transcode("")
-    if rendition.how == "remux":
-        return Encoding(
-            audio_codec=_sound(probe, rendition, anew),
-            drop_audio=rendition.drop_audio,
-            timecode=_timecode(probe),
-        )
-    if not (anew.codec or anew.audio_codec):
-        raise UnsupportedMedia(
-            f"cannot be made into what {agency.name} takes: its specification names no encoder. "
-            "Encode it yourself, or complete the specification."
-        )
-    return Encoding(
-        codec=anew.codec,
-        pixel_format=anew.pixel_format,
-        options=anew.options,
-        audio_codec=anew.audio_codec,
-        width=rendition.width,
-        height=rendition.height,
-        frame_rate=rendition.frame_rate,
-        is_cut=_is_a_line_less(probe, rendition),
-        is_interlaced=rendition.is_deinterlaced,
-        hdr=probe.colour_transfer or "" if rendition.is_toned else "",
-        drop_audio=rendition.drop_audio or rules.audio == "forbidden",
-        timecode="" if rendition.frame_rate else _timecode(probe),
-    )
-
-
-def _timecode(probe: Probe) -> str:
-    """The timecode that the pictures begin with; at other rates than these containers have none."""
-    is_counted = round(probe.frame_rate) in COUNTED_RATES
-    return probe.timecode or "" if is_counted else ""
-
-
-def _sound(probe: Probe, rendition: Rendition, anew: Transcode) -> str:
-    """The encoder of the sound when only the container changes; empty where it can hold it as it is."""
-    held = HELD.get(rendition.suffix, ())
-    if not held or rendition.drop_audio or all(one in held for one in probe.codecs[1:]):
-        return ""
-    return anew.audio_codec or "aac"
-
-
-def _is_a_line_less(probe: Probe, rendition: Rendition) -> bool:
-    lines = (probe.width - rendition.width, probe.height - rendition.height)
-    return all(0 <= one <= 1 for one in lines)
 
 
 def _copied(source: Path, target: Path, link: bool) -> None:
@@ -217,11 +162,12 @@ def _check_recording(
     item: Item,
     submission: Submission,
     path: Path,
+    least_s: float,
     on_share: OnShare,
 ) -> None:
     """Hold the file against what was wanted; what was encoded anew is decoded from end to end."""
-    found = bench.containers.finish(bench.containers.start(path, path.stat().st_size))
-    if wrong := _differences(found, item.probe, submission.rendition, rules):
+    found = _probed(bench, path)
+    if wrong := _differences(found, item.probe, submission.rendition, rules, least_s):
         raise PackageInvalid(
             f"{submission.file_name} is not what was wanted: {'; '.join(wrong)}. Look at the master "
             "in a player, or choose another form."
@@ -231,19 +177,19 @@ def _check_recording(
 
 
 def _differences(
-    found: Container, probe: Probe, rendition: Rendition, rules: MediaRules
+    found: Container, probe: Probe, rendition: Rendition, rules: MediaRules, least_s: float
 ) -> list[str]:
     rate = rendition.frame_rate or probe.frame_rate
     tolerance_s = FEWEST_FRAMES_OFF / (rate or DEFAULT_RATE) + AUDIO_FRAME_S
-    size = (rendition.width or probe.width, rendition.height or probe.height)
+    size = size_of(probe, rendition, rules)
     wrong = []
-    if abs(found.duration_s - probe.duration_s) > tolerance_s:
-        wrong.append(f"{found.duration_s:.2f} s instead of {probe.duration_s:.2f} s")
+    if not least_s - tolerance_s <= found.duration_s <= probe.duration_s + tolerance_s:
+        wrong.append(f"{found.duration_s:.2f} s instead of {least_s:.2f} s")
     if (found.width, found.height) != size:
         wrong.append(f"{found.width} × {found.height} instead of {size[0]} × {size[1]} pixels")
     if rendition.frame_rate and abs(found.frame_rate - rendition.frame_rate) > 0.01:
         wrong.append(f"{found.frame_rate:.3f} frames a second instead of {rendition.frame_rate:g}")
-    if found.audio_streams and (rendition.drop_audio or rules.audio == "forbidden"):
+    if found.audio_streams and _is_silent(rendition, rules):
         wrong.append("it has sound")
     if probe.has_video and not found.video_streams:
         wrong.append("it has no pictures")
@@ -253,6 +199,24 @@ def _differences(
     if rendition.how == "copy" and found.codecs != probe.codecs:
         wrong.append(f"{', '.join(found.codecs)} instead of {', '.join(probe.codecs)}")
     return wrong
+
+
+def _least_s(
+    bench: Bench, rules: MediaRules, item: Item, submission: Submission, master: Master
+) -> float:
+    """How long the deliverable lasts at least: without sound as its pictures, which may end before."""
+    duration_s = item.probe.duration_s
+    if submission.rendition.how == "copy" or not _is_silent(submission.rendition, rules):
+        return duration_s
+    return _probed(bench, master.path).picture_duration_s or duration_s
+
+
+def _is_silent(rendition: Rendition, rules: MediaRules) -> bool:
+    return rendition.drop_audio or rules.audio == "forbidden"
+
+
+def _probed(bench: Bench, path: Path) -> Container:
+    return bench.containers.finish(bench.containers.start(path, path.stat().st_size))
 
 
 def _rules(agency: Agency, kind: MediaKind) -> MediaRules:

@@ -16,7 +16,7 @@ from dam_pipeline.stock.record import Verdict
 from dam_pipeline.stores.derived import raise_if_full
 
 NAME_DIGITS = 10
-FORM = 1  # of deliverables; raised when other bytes come out of the same recipe
+FORM = 2  # of deliverables; raised when other bytes come out of the same recipe
 BYTES_A_PIXEL = 1.5  # of a JPEG of the best quality
 INTERMEDIATE = ("prores", "dnx")  # beginnings of encoders' names
 INTERMEDIATE_BYTES_A_PIXEL = 0.7  # ProRes 4444: 330 Mbit/s at 1920 x 1080, 29.97 (Apple, 2022)

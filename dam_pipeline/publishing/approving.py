@@ -10,6 +10,7 @@ from pathlib import Path
 from dam_pipeline.packaging.manifest import read_manifest
 from dam_pipeline.publishing import Destination, parse_destination
 from dam_pipeline.publishing.plan import Plan, plan_delivery
+from dam_pipeline.publishing.turns import turn_at
 from dam_pipeline.settings import Settings
 from dam_pipeline.stock.deliveries import Deliveries, Delivery, DeliveryState
 
@@ -35,33 +36,49 @@ def approve(
 ) -> tuple[Plan, list[Delivery]]:
     """Approve that what is due of a package is sent by the schedule; the plan, and what is approved.
 
-    Raises PackageInvalid for a package that is not what its manifest says.
+    Raises PackageInvalid for a package that is not what its manifest says, DeliveryFailed while
+    something is published to its agency.
     """
-    plan = plan_delivery(settings, folder, destination, again=again)
-    due = (one.delivery for one in plan.outgoing)
-    return plan, Deliveries(settings).record(*_as(DeliveryState.APPROVED, due))
+    with turn_at(settings, read_manifest(folder).agency):
+        plan = plan_delivery(settings, folder, destination, again=again)
+        due = (one.delivery for one in plan.outgoing)
+        return plan, Deliveries(settings).record(*_as(DeliveryState.APPROVED, due))
 
 
 def take_back(settings: Settings, folder: Path, destination: Destination) -> list[Delivery]:
-    """Take an approval back, also of what was broken off; the deliveries that stay unsent."""
+    """Take an approval back, also of what was broken off; the deliveries that stay unsent.
+
+    Raises DeliveryFailed while something is published to the package's agency.
+    """
     ledger = Deliveries(settings)
-    taken = [
-        one
-        for one in _approved(ledger.history()).values()
-        if one.package == str(folder) and one.destination == destination.address
-    ]
-    return ledger.record(*_as(DeliveryState.PLANNED, taken))
+    with turn_at(settings, read_manifest(folder).agency):
+        taken = [
+            one
+            for one in _approved(ledger.history()).values()
+            if one.package == str(folder) and one.destination == destination.address
+        ]
+        return ledger.record(*_as(DeliveryState.PLANNED, taken))
 
 
 def carried_by_hand(settings: Settings, folder: Path) -> tuple[Plan, list[Delivery]]:
     """Note that a person has uploaded a package in the agency's portal; the plan, and what is noted.
 
-    Raises PackageInvalid for a package that is not what its manifest says.
+    What was approved of it is no longer to be sent. Raises as `approve`.
     """
-    portal = Destination("portal", read_manifest(folder).agency)
-    plan = plan_delivery(settings, folder, portal)
-    due = (one.delivery for one in plan.outgoing)
-    return plan, Deliveries(settings).record(*_as(DeliveryState.DELIVERED, due))
+    agency, ledger = read_manifest(folder).agency, Deliveries(settings)
+    with turn_at(settings, agency):
+        plan = plan_delivery(settings, folder, Destination("portal", agency))
+        due = [one.delivery for one in plan.outgoing]
+        subjects = {one.subject for one in due}
+        waiting = [
+            one
+            for one in _approved(ledger.history()).values()
+            if one.agency == agency and (one.subject in subjects or one.package == str(folder))
+        ]
+        words = ledger.record(
+            *_as(DeliveryState.PLANNED, waiting), *_as(DeliveryState.DELIVERED, due)
+        )
+    return plan, words[len(waiting) :]
 
 
 def approved_packages(settings: Settings) -> list[ApprovedPackage]:

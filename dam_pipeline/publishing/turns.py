@@ -40,6 +40,6 @@ def turn_at(settings: Settings, agency: str) -> Iterator[None]:
 
 def _busy(agency: str, who: str) -> DeliveryFailed:
     return DeliveryFailed(
-        f"Another process{who} is publishing to {agency}. Publish again when it has ended: what it "
+        f"Another process{who} is publishing to {agency}. Try again when it has ended: what it "
         "delivered is then left out."
     )

@@ -50,6 +50,7 @@ query Runs($filter: RunsFilter!) {
         runId
         jobName
         status
+        updateTime
         tags { key value }
         stats { ... on RunStatsSnapshot { materializations } }
       }

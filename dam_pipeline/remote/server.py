@@ -3,6 +3,7 @@
 import getpass
 import json
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -16,24 +17,30 @@ from dam_pipeline.run_tags import LAUNCHED_BY_TAG, VERSION
 LOCATION = "dam_pipeline"
 NEEDED_JOBS = ("ingest", "graph", "discover", "reprocess")
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+RETRIED_WITHIN_S = 120  # else Dagster has passed the run over (see sensors.requests)
 WILL_RETRY, RETRIED_AS = "dagster/will_retry", "dagster/auto_retry_run_id"
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteRun:
-    """A run as the webserver tells of it; `materializations` are results so far."""
+    """A run as the webserver tells of it; `materializations` are results so far.
+
+    `changed_s` is when it last did (seconds since 1970), 0 where that is not known.
+    """
 
     run_id: str
     job: str
     status: str
     tags: Mapping[str, str]
     materializations: int
+    changed_s: float = 0.0
 
     @property
     def has_ended(self) -> bool:
         """Whether nothing more comes of it, a retry included that Dagster has announced."""
-        comes_again = self.tags.get(WILL_RETRY) == "true" and not self.was_retried
-        return self.status in ENDED and not comes_again
+        is_announced = self.tags.get(WILL_RETRY) == "true" and not self.was_retried
+        is_awaited = not self.changed_s or time.time() < self.changed_s + RETRIED_WITHIN_S
+        return self.status in ENDED and not (is_announced and is_awaited)
 
     @property
     def was_retried(self) -> bool:
@@ -217,6 +224,7 @@ def _run(told: Mapping[str, Json]) -> RemoteRun:
         status=told["status"],
         tags={tag["key"]: tag["value"] for tag in told["tags"]},
         materializations=(told["stats"] or {}).get("materializations", 0),
+        changed_s=told["updateTime"] or 0.0,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dam_pipeline.errors import ConfigurationError
-from dam_pipeline.stock.embedded import GENERATED
+from dam_pipeline.stock.embedded import GENERATED, paragraphs
 from dam_pipeline.stock.gazetteer import country_of
 from dam_pipeline.stock.wording import clean
 
@@ -81,7 +81,7 @@ kept in step: a list that its own program no longer looks after would win over t
 def tidy(field: str, text: str) -> str:
     """A text as all sides are compared and written: clean, of a rating the number, empty for none."""
     if field == "description":
-        return "\n".join(clean(line) for line in text.strip().splitlines())
+        return paragraphs(text)
     text = clean(text)
     if field == "rating":
         return _stars(text)

@@ -18,7 +18,9 @@ Side = Literal["", "ours", "theirs"]
 _DECIDED: dict[Side, Verdict] = {"": "conflict", "ours": "write", "theirs": "take"}
 CHANGED = "both sides changed it"
 UNKNOWN = "the two were never brought together"
-EMPTIED = "the sidecar has lost all that it said when it was last read or written"
+EMPTIED = "the sidecar has lost all the words that it held when it was last read or written"
+WORDS = frozenset(("title", "description", KEYWORDS, "creator", "copyright", *PLACE))
+"""What people say. Programs that know nothing of it write a rating all the same (darktable)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,14 @@ def merge(base: Values, ours: Values, theirs: Values, prefer: Side = "") -> list
 
     An empty text of ours is what a person emptied, and stands against theirs.
 
-    A sidecar that says nothing any more, where it said something, is one conflict: a program that
-    knows nothing of our fields may have written it anew. A place is disputed as a whole.
+    A sidecar that has no words any more is one conflict in all that it lost: a program that knows
+    nothing of our fields may have written it anew. A place is disputed as a whole.
     """
-    emptied = bool(base) and not theirs
+    lost = set() if theirs.keys() & WORDS else base.keys() - theirs.keys()
     fields = [name for name in PROPERTIES if name in base or name in ours or name in theirs]
     merges = [
-        _merged(name, base.get(name), ours.get(name), theirs.get(name), emptied) for name in fields
+        _merged(name, base.get(name), ours.get(name), theirs.get(name), name in lost)
+        for name in fields
     ]
     disputed = {one.field for one in merges if one.verdict == "conflict"}
     if disputed & set(PLACE):
@@ -89,16 +92,16 @@ def _merged(
     base: Value | None,
     ours: Value | None,
     theirs: Value | None,
-    emptied: bool,
+    is_lost: bool,
 ) -> Merge:
     is_hidden = ours == "" and base is None and theirs is not None  # a person wants nothing there
     ours = ours or None
-    if name == KEYWORDS and not (emptied and base):
+    if name == KEYWORDS and not is_lost:
         return _merged_words(base, ours, theirs)
     if same(name, ours, theirs):
         return Merge(name, base, ours, theirs, theirs, "same")
-    why = EMPTIED if emptied and base else CHANGED if base else UNKNOWN
-    is_conflict = (emptied and base is not None) or is_hidden
+    why = EMPTIED if is_lost else CHANGED if base else UNKNOWN
+    is_conflict = is_lost or is_hidden
     if not is_conflict and same(name, base, ours):
         return Merge(name, base, ours, theirs, theirs, "take")
     if not is_conflict and same(name, base, theirs):

@@ -42,6 +42,9 @@ SENT = (DeliveryState.UPLOADING, *THERE, DeliveryState.REJECTED, DeliveryState.W
 ENDED = (DeliveryState.REJECTED, DeliveryState.WITHDRAWN)
 """States in which the agency had these very bytes, and does not offer them."""
 
+STANDING = (*THERE, *ENDED)
+"""States that stand until the agency has or had something else of it."""
+
 UNSENT = (DeliveryState.PLANNED, DeliveryState.APPROVED, DeliveryState.UPLOADING)
 """States in which it is not there, or not all of it."""
 
@@ -107,8 +110,33 @@ class Delivery:
             ) from error
 
 
-Latest = Mapping[tuple[str, str, str], Delivery]
-"""The last word on each delivery, by its key, in the order in which they were said."""
+Key = tuple[str, str, str]
+
+
+class Latest(dict[Key, Delivery]):
+    """The last word on each delivery, by its key, in the order in which they were said.
+
+    To plan it once more, or to take such a plan back, leaves what the agency has or had. `words` are
+    all that count, as they were said: of each delivery the last of what the agency has or had, and
+    the last of what is wanted.
+    """
+
+    def __init__(self, history: Iterable[Delivery]) -> None:
+        super().__init__()
+        words: dict[tuple[Key, bool], Delivery] = {}
+        for one in history:
+            place = one.key, one.state in STANDING
+            words.pop(place, None)
+            words[place] = one
+            self.pop(one.key, None)
+            is_plan = one.state is DeliveryState.PLANNED
+            self[one.key] = words.get((one.key, True), one) if is_plan else one
+        self.words = tuple(words.values())
+
+    @property
+    def standing(self) -> dict[Key, Delivery]:
+        """What the agency has or had, whether or not it is wanted once more."""
+        return {one.key: one for one in self.words if one.state in STANDING}
 
 
 class Deliveries:
@@ -131,19 +159,9 @@ class Deliveries:
         """Every word, the oldest first; raises SchemaMismatch for a damaged journal."""
         return [Delivery.from_json(entry) for entry in self._journal.entries()]
 
-    def latest(self) -> dict[tuple[str, str, str], Delivery]:
-        """The last word on each delivery, by its key, in the order in which they were said.
-
-        To plan it once more, or to take such a plan back, leaves what the agency has or had.
-        """
-        found: dict[tuple[str, str, str], Delivery] = {}
-        stood: dict[tuple[str, str, str], Delivery] = {}
-        for one in self.history():
-            if one.state in (*THERE, *ENDED):
-                stood[one.key] = one
-            found.pop(one.key, None)
-            found[one.key] = stood.get(one.key, one) if one.state is DeliveryState.PLANNED else one
-        return found
+    def latest(self) -> Latest:
+        """The last word on each delivery."""
+        return Latest(self.history())
 
     def of_assets(self, asset_ids: Iterable[str]) -> dict[str, list[Delivery]]:
         """The last words on these assets' deliveries, by asset id, the oldest first."""
@@ -159,7 +177,7 @@ def there_already(latest: Latest, agency: str, asset_ids: Iterable[str]) -> dict
     wanted = set(asset_ids)
     return {
         one.asset_id: one
-        for one in latest.values()
+        for one in latest.words
         if one.agency == agency and one.asset_id in wanted and one.state in THERE
     }
 
@@ -170,7 +188,7 @@ def no_longer_to_send(latest: Latest, wanted: Sequence[Delivery]) -> dict[str, D
     The agency has it; or it had these very bytes, and they were rejected or withdrawn.
     """
     so_far: dict[tuple[str, str], list[Delivery]] = defaultdict(list)
-    for one in latest.values():
+    for one in latest.words:
         so_far[one.agency, one.subject].append(one)
     found: dict[str, Delivery] = {}
     for new in wanted:

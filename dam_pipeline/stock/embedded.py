@@ -4,7 +4,7 @@ Read from the tags that the stage `probe` kept; what a sidecar says wins over wh
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dam_pipeline.errors import ConfigurationError
@@ -50,7 +50,7 @@ def said_in_file(probe: Probe) -> dict[str, Json]:
     layers = _layers(probe)
     found: dict[str, Json] = {
         "title": _human(clean(probe.title or "")),
-        "description": _human(_first(layers, DESCRIPTION)),
+        "description": _human(_first(layers, DESCRIPTION, paragraphs)),
         "keywords": _keywords(probe.keywords),
         "creator": _first(layers, CREATOR),
         "copyright": _first(layers, COPYRIGHT),
@@ -59,6 +59,11 @@ def said_in_file(probe: Probe) -> dict[str, Json]:
     if _first(layers, SOURCE_TYPE).rpartition("/")[2] in GENERATED:
         found["is_generated"] = True
     return {name: value for name, value in found.items() if value}
+
+
+def paragraphs(text: str) -> str:
+    """A text of several lines, each of them clean."""
+    return "\n".join(clean(line) for line in text.splitlines()).strip()
 
 
 def _keywords(found: Sequence[str]) -> list[str]:
@@ -93,21 +98,18 @@ def _with_country(parts: dict[str, str]) -> dict[str, str]:
     return {**parts, "country_code": ""}
 
 
-def _first(layers: Sequence[Tags], names: Sequence[str]) -> str:
-    return next((text for tags in layers for name in names if (text := _text(tags.get(name)))), "")
+def _first(layers: Sequence[Tags], names: Sequence[str], tidy: Callable[[str], str] = clean) -> str:
+    texts = (_text(tags.get(name), tidy) for tags in layers for name in names)
+    return next((text for text in texts if text), "")
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, tidy: Callable[[str], str]) -> str:
     """A tag as one text: of a language alternative the default, of a list all."""
     if isinstance(value, dict):
         value = value.get("x-default") or next(iter(value.values()), None)
     if isinstance(value, list):
-        return ", ".join(_texts(value))
-    return "" if value is None else clean(str(value))
-
-
-def _texts(values: Sequence[Any]) -> Iterator[str]:
-    return (text for one in values if (text := _text(one)))
+        return ", ".join(text for one in value if (text := _text(one, tidy)))
+    return "" if value is None else tidy(str(value))
 
 
 def _human(text: str) -> str:

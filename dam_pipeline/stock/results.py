@@ -11,7 +11,15 @@ from pathlib import Path, PurePath
 from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.records import Json
 from dam_pipeline.settings import Settings
-from dam_pipeline.stock.deliveries import SENT, Deliveries, Delivery, DeliveryState
+from dam_pipeline.stock.deliveries import (
+    ENDED,
+    SENT,
+    Deliveries,
+    Delivery,
+    DeliveryState,
+    Key,
+    Latest,
+)
 
 WORDS = {
     DeliveryState.ACCEPTED: (
@@ -132,44 +140,64 @@ def _rows(path: Path, text: str) -> Iterator[Row]:
 
 def compare_results(settings: Settings, agency: str, rows: Sequence[Row]) -> Results:
     """What rows say of the deliveries to an agency; nothing is recorded."""
-    by_name = _by_name(_sent(settings, agency))
+    by_name, before = _by_name(_sent(settings, agency)), _said_before(settings, agency)
     words = {word: state for state, known in WORDS.items() for word in known}
-    changes: dict[tuple[str, str, str], Delivery] = {}
+    changes: dict[Key, Delivery] = {}
     unchanged = pending = 0
     unknown: list[Unknown] = []
     for row in rows:
-        status = _plain(row.status)
+        status, new = _plain(row.status), dict[Key, Delivery]()
         found = by_name.get(row.name.strip().casefold(), {})
+        (concerned,) = found.values() if len(found) == 1 else ([],)
         if status in PENDING:
             pending += 1
         elif status not in words:
             unknown.append(Unknown(row.number, row.name, f"no known status: {row.status!r}"))
-        elif len(found) != 1:
+            continue
+        elif not concerned:
             why = "several media were sent under it" if found else "nothing was sent under it"
             unknown.append(Unknown(row.number, row.name, why))
         else:
-            (deliveries,) = found.values()
-            new = [
-                one.now(words[status], reason=row.reason.strip(), by="import")
-                for one in deliveries
-                if (one.state, one.reason) != (words[status], row.reason.strip())
-            ]
+            said = words[status], row.reason.strip()
+            concerned = [one for one in concerned if said not in before[one.key]]
+            new = _changed(concerned, *said)
             unchanged += not new
-            for one in deliveries:  # the last row on a file counts
-                changes.pop(one.key, None)
-            changes |= {one.key: one for one in new}
+        for one in concerned:  # the last row on a file counts
+            changes.pop(one.key, None)
+        changes |= new
     return Results(tuple(changes.values()), unchanged, pending, tuple(unknown))
+
+
+def _changed(deliveries: Iterable[Delivery], state: DeliveryState, why: str) -> dict[Key, Delivery]:
+    return {
+        one.key: one.now(state, reason=why, by="import")
+        for one in deliveries
+        if (one.state, one.reason) != (state, why)
+    }
+
+
+def _said_before(settings: Settings, agency: str) -> dict[Key, set[tuple[DeliveryState, str]]]:
+    """By delivery, what was said of its asset before it was sent: files of results repeat it."""
+    said: dict[str, set[tuple[DeliveryState, str]]] = defaultdict(set)
+    before: dict[Key, set[tuple[DeliveryState, str]]] = {}
+    for one in Deliveries(settings).history():
+        if one.agency == agency and one.state in WORDS:
+            said[one.asset_id].add((one.state, one.reason))
+        elif one.agency == agency and one.state in SENT:
+            before[one.key] = set(said[one.asset_id])
+    return defaultdict(set, before)
 
 
 def _sent(settings: Settings, agency: str) -> dict[str, list[Delivery]]:
     """The last words on what an agency was sent, by asset id; what broke off only where nothing came."""
     found: dict[str, list[Delivery]] = defaultdict(list)
-    latest = Deliveries(settings).latest().values()
-    for one in latest:
-        if one.agency == agency and one.asset_id and one.state in SENT:
+    latest = Deliveries(settings).latest()
+    sent = [one for one in _last_sent(latest) if one.state in SENT]
+    for one in sent:
+        if one.agency == agency and one.asset_id:
             found[one.asset_id].append(one)
     if not found:
-        there = sorted({one.agency for one in latest if one.state in SENT})
+        there = sorted({one.agency for one in sent})
         raise ConfigurationError(
             f"Nothing was sent to {agency}"
             + (f", only to {', '.join(there)}." if there else " or to anybody else.")
@@ -178,6 +206,15 @@ def _sent(settings: Settings, agency: str) -> dict[str, list[Delivery]]:
         asset_id: [one for one in sent if one.state is not DeliveryState.UPLOADING] or sent
         for asset_id, sent in found.items()
     }
+
+
+def _last_sent(latest: Latest) -> Iterator[Delivery]:
+    """What of each delivery people speak of: what the agency has, also where it is wanted again."""
+    standing = latest.standing
+    for one in latest.values():
+        stood = standing.get(one.key, one)
+        is_new = one.state is DeliveryState.UPLOADING and stood.state in ENDED
+        yield one if is_new else stood
 
 
 def _by_name(sent: dict[str, list[Delivery]]) -> dict[str, dict[str, list[Delivery]]]:

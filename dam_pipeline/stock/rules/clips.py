@@ -11,6 +11,9 @@ SAME_RATE = 0.0006  # 29.97 and 30000/1001 are the same rate, 29.97 and 30 (1 in
 NEAR_RATE = 0.01  # a constant rate so near is met by leaving out or doubling a frame now and then
 NEAR_VARIABLE_RATE = 0.06  # what a telephone calls 30 is 28.6 or 30.2 in the mean
 
+SEE_THROUGH = ("yuva", "gbrap", "rgba", "bgra", "argb", "abgr", "ya8", "ya16")
+"""Beginnings of ffmpeg's pixel formats with transparency."""
+
 
 @rule("error", "fix")
 def frame_rate(case: Case) -> Iterator[Said]:
@@ -94,12 +97,22 @@ def high_dynamic_range(case: Case) -> Iterator[Said]:
     if not probe.is_hdr:
         return
     coded = f"It is coded for an HDR screen ({probe.colour_transfer})"
-    if case.rendition.how == "transcode" and probe.has_video:
+    is_wide = probe.colour_primaries in (None, "bt2020")  # from others nothing here converts
+    if case.rendition.how == "transcode" and probe.has_video and is_wide:
         made = replace(case.rendition, is_toned=True)
         message = f"{coded}: the copy is brought to Rec. 709. Look at it before it goes out."
         yield Mended(message, str(probe.colour_transfer), "bt709", {"rendition": made})
     else:
         yield Advice(f"{coded}.", "Grade it for Rec. 709 unless the agency asks for HDR.")
+
+
+@rule("warning")
+def transparency(case: Case) -> Iterator[Said]:
+    """Clips have no transparent parts where they are encoded anew: the copy has none."""
+    probe = case.item.probe
+    if case.rendition.how == "transcode" and (probe.pixel_format or "").startswith(SEE_THROUGH):
+        message = "It has transparent parts; the copy has none, and shows what lies beneath them."
+        yield Advice(message, "Lay it on a background in your editor, and `dam ingest` the copy.")
 
 
 @rule("warning")
@@ -112,7 +125,7 @@ def log_material(case: Case) -> Iterator[Said]:
 
 LENGTH_RULES = (clip_too_short, clip_too_long)
 FRAME_RULES = (frame_rate, variable_frame_rate, sound_forbidden)
-LOOK_RULES = (interlaced, high_dynamic_range, log_material)
+LOOK_RULES = (interlaced, high_dynamic_range, transparency, log_material)
 
 
 def _rate_for(rate: float, taken: tuple[float, ...], tolerance: float) -> float | None:

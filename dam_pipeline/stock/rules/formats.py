@@ -22,6 +22,11 @@ CONTAINERS = {
 }
 """Codecs, by ffprobe's names, that are put into these unchanged (as ffmpeg 5.1 does and players know)."""
 
+PACKED = ("aac", "ac3", "eac3", "mp3", "alac")
+PCM = ("pcm_s16le", "pcm_s24le", "pcm_s16be", "pcm_s24be")
+HELD = {"mp4": PACKED, "m4v": PACKED, "mov": (*PACKED, *PCM)}
+"""Sound that players find in these containers; other sound is encoded anew."""
+
 
 def encoded(
     case: Case, what: str, before: str, after: str, takes: str = "", **changes: Json
@@ -79,7 +84,7 @@ def container(case: Case) -> Iterator[Said]:
         return
     how = case.rendition.how if _is_photo(case) else "remux"
     made = replace(case.rendition, how=how, suffix=fitting[0])
-    message = f"{what}: streams and pixels stay, the container changes."
+    message = f"{what}: {_kept(case, fitting[0])}, the container changes."
     yield Mended(message, suffix, fitting[0], {"rendition": made})
 
 
@@ -106,6 +111,17 @@ def _made_into(case: Case) -> str:
     """What the copy becomes: the encoder, of photographs the suffix."""
     how = case.form.transcode
     return (how.codec or how.suffix) if how else ""
+
+
+def _kept(case: Case, suffix: str) -> str:
+    """What a new container leaves as it is, and what not."""
+    probe, how = case.item.probe, case.form.transcode
+    held = HELD.get(suffix, probe.codecs)
+    foreign = [one for one in probe.codecs[1:] if one not in held]
+    if not foreign or case.form.audio == "forbidden":
+        return "streams and pixels stay"
+    coder = ((how.audio_codec if how else "") or "aac").upper()
+    return f"pixels stay, the sound ({', '.join(foreign)}) is encoded anew as {coder}"
 
 
 def _is_codec_taken(case: Case) -> bool:

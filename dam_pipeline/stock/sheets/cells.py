@@ -13,7 +13,7 @@ from typing import Any
 from dam_pipeline.records import Json
 
 Cell = Any
-"""What a spreadsheet has in a cell: a text, a number, a bool, a date, or None for nothing."""
+"""What a spreadsheet has in a cell: a text, a number, a bool, a date, NoValue, or None for nothing."""
 
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NEWLINE = re.compile(r"\r\n?")
@@ -26,6 +26,17 @@ _FLAGS = {
     **dict.fromkeys(("yes", "y", "true", "1", "ja", "wahr", "oui", "vrai", "sí"), True),
     **dict.fromkeys(("no", "n", "false", "0", "nein", "falsch", "non", "faux"), False),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class NoValue:
+    """A cell that is neither empty nor has a value: what a person sees there, and what to do."""
+
+    shows: str
+    advice: str
+
+    def __str__(self) -> str:
+        return self.shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +54,11 @@ class Kind:
 
 
 def text_of(cell: Cell) -> str:
-    """A cell as a text; raises ValueError for a date, whose text the spreadsheet threw away."""
+    """A cell as a text; raises ValueError for a date, whose text was thrown away, and for NoValue."""
     if cell is None:
         return ""
+    if isinstance(cell, NoValue):
+        raise ValueError(cell.advice)
     if isinstance(cell, bool):
         return str(cell).upper()
     if isinstance(cell, float) and cell.is_integer():

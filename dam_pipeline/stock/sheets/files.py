@@ -1,8 +1,8 @@
 """Sheets as files, CSV and XLSX: rows of cells in, the same rows out, whatever program saved them.
 
 A text that a spreadsheet would take for a formula (`=`, `+`, `-`, `@` at its start) goes into CSV with
-an apostrophe before it, which reading takes away again; in XLSX its cell is of type text. What the
-cells mean is not known here.
+an apostrophe before it, which reading takes away again from a sheet that has our `_version`; in XLSX
+its cell is of type text. What the cells mean is not known here.
 """
 
 import csv
@@ -16,7 +16,7 @@ from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 from dam_pipeline.errors import ConfigurationError
-from dam_pipeline.stock.sheets.cells import Cell
+from dam_pipeline.stock.sheets.cells import Cell, NoValue
 from dam_pipeline.stores.derived import replaced
 
 SUFFIXES = (".csv", ".xlsx")
@@ -77,12 +77,14 @@ def read_sheet(path: Path, key: str, encoding: str = "") -> Iterator[tuple[int, 
     is_csv = path.suffix.lower() in AS_CSV
     rows = _read_csv(path, key, encoding) if is_csv else _read_xlsx(path, key)
     headings: list[str] = []
+    is_guarded = False
     for number, cells in rows:
         if not headings:
             headings = _headings(cells) if key in _headings(cells) else []
             _check_headings(path, headings)
+            is_guarded = is_csv and HIDDEN in headings  # else people typed the apostrophes
         elif any(cell not in (None, "") for cell in cells):
-            yield number, _by_heading(headings, cells)
+            yield number, _by_heading(headings, _unguarded(cells) if is_guarded else cells)
     if not headings:
         raise ConfigurationError(
             f"{path.name} has no column {key!r}. Its cells say which file a row is about; "
@@ -118,14 +120,17 @@ def _harmless(cell: Cell) -> Cell:
     return _WRITTEN.sub(r"'\1", cell) if isinstance(cell, str) else cell
 
 
+def _unguarded(cells: Row) -> Row:
+    return [_READ.sub(r"\1", cell) for cell in cells]
+
+
 def _read_csv(path: Path, key: str, encoding: str) -> Iterator[tuple[int, Row]]:
     text = _decoded(path, encoding)
     csv.field_size_limit(1 << 30)
     delimiter = _delimiter(text, key)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        for number, cells in enumerate(reader, start=1):
-            yield number, [_READ.sub(r"\1", cell) for cell in cells]
+        yield from enumerate(reader, start=1)
     except csv.Error as error:
         raise ConfigurationError(
             f"{path.name} line {reader.line_num} is no CSV ({error}). Save the sheet again as CSV."
@@ -226,24 +231,56 @@ def _fitting(text: str, heading: str, media: Cell) -> str:
 
 def _read_xlsx(path: Path, key: str) -> Iterator[tuple[int, Row]]:
     import openpyxl
+    from openpyxl.formula.tokenizer import TokenizerError
+    from openpyxl.formula.translate import TranslatorError
     from openpyxl.utils.exceptions import InvalidFileException
 
-    raw = io.BytesIO(_bytes(path))
+    bad_formula = (TokenizerError, TranslatorError)
+    raw = _bytes(path)
     try:
-        book = openpyxl.load_workbook(raw, read_only=True, data_only=True)
-        for sheet in book.worksheets:
+        results, formulas = (
+            openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=only).worksheets
+            for only in (True, False)
+        )
+        for sheet, with_formulas in zip(results, formulas, strict=True):
             sheet.reset_dimensions()  # some programs write wrong ones
+            with_formulas.reset_dimensions()
             top = sheet.iter_rows(max_row=HEADING_WITHIN, values_only=True)
             if not any(key in _headings(cells) for cells in top):
                 continue
-            for number, cells in enumerate(sheet.iter_rows(values_only=True), start=1):
-                yield number, [_unescaped(cell) for cell in cells]
+            rows = zip(sheet.iter_rows(), with_formulas.iter_rows(), strict=True)
+            for number, (cells, behind) in enumerate(rows, start=1):
+                yield number, [_value(*both) for both in zip(cells, behind, strict=True)]
             return
-    except (BadZipFile, InvalidFileException, KeyError, IndexError, ParseError) as error:
+    except (
+        BadZipFile,
+        InvalidFileException,
+        KeyError,
+        IndexError,
+        ParseError,
+        *bad_formula,
+    ) as error:
         raise ConfigurationError(
             f"{path.name} is no workbook that can be read ({error}). Open it in a spreadsheet "
             "program and save it as .xlsx without a password."
         ) from error
+
+
+def _value(cell: Any, formula: Any) -> Cell:
+    """The value of a cell of openpyxl; `formula` is the same cell as it is typed."""
+    if (cell.value, cell.data_type, formula.data_type) == (None, "n", "f"):  # "str": an empty text
+        return NoValue(
+            str(getattr(formula.value, "text", formula.value)),
+            f"{cell.coordinate} holds a formula without its result. Type the value itself, or save "
+            "the sheet in a spreadsheet program.",
+        )
+    if cell.data_type == "e":
+        return NoValue(
+            str(cell.value),
+            f"{cell.coordinate} holds the error {cell.value}. Give the column the format Text and "
+            "type the value itself.",
+        )
+    return _unescaped(cell.value)
 
 
 def _unescaped(cell: Cell) -> Cell:
