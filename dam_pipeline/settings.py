@@ -6,6 +6,7 @@ What a setting changes in results is said by the stages, which name the settings
 import os
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from platformdirs import user_data_path
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
@@ -276,6 +277,16 @@ class Settings(BaseSettings):
     verify_minutes: float = Field(
         240, ge=0, description="Minutes after which it reads no further file; 0: no limit."
     )
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        """Refuse a zone that this machine does not know: no schedule could be made."""
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError(f"{name} is no time zone; Europe/Berlin is one") from error
+        return name
 
     @field_validator("gpu_run_tags")
     @classmethod

@@ -1,7 +1,7 @@
 """Scattered sets in one run, and the nightly schedule: what it takes, in which order, within a budget."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from dam_pipeline.catalogue.discovery import discover
 from dam_pipeline.catalogue.estimates import scored_estimates
 from dam_pipeline.dagster_home import open_instance
 from dam_pipeline.definitions import build_definitions
+from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.ops.process_files import keys_of, run_config
 from dam_pipeline.partitions import add_keys, batches
 from dam_pipeline.records import Media, StageRow, State
@@ -43,7 +44,9 @@ class Desk:
             discover([self.folder], tools.catalogue, tools.derived, tools.settings)
             return {one.first_name: one for one in tools.catalogue.all_media()}
 
-    def process(self, names: list[str], until_s: float = 0.0) -> dg.DagsterRun:
+    def process(
+        self, names: list[str], until_s: float = 0.0, stages: Sequence[str] = QUICK
+    ) -> dg.DagsterRun:
         """One run of the job `process_files` over files by name, of the quick stages."""
         media = self.find()
         keys = [media[name].partition_key for name in names]
@@ -51,7 +54,7 @@ class Desk:
         job = build_definitions(self.settings).resolve_job_def("process_files")
         result = job.execute_in_process(
             instance=self.instance,
-            run_config=run_config(keys, QUICK, until_s),
+            run_config=run_config(keys, stages, until_s),
             raise_on_error=False,
         )
         run = self.instance.get_run_by_id(result.run_id)
@@ -295,6 +298,21 @@ def test_the_schedules_run_only_where_a_setting_says_when(
         assert (schedule.default_status is dg.DefaultScheduleStatus.RUNNING) == is_on
         if is_on:
             assert schedule.cron_schedule == cron
+
+
+@pytest.mark.parametrize("setting", ["nightly", "weekly_verify", "publish"])
+def test_a_time_that_is_none_is_told_by_the_name_of_its_setting(
+    settings: Settings, setting: str
+) -> None:
+    changed = settings.model_copy(update={setting: "99 99 * * *"})
+    with pytest.raises(ConfigurationError, match=f"DAM_{setting.upper()} is '99 99"):
+        build_definitions(changed)
+
+
+def test_a_stage_that_there_is_not_fails_its_run(desk: Desk) -> None:
+    words(desk, "a.mp4")
+    run = desk.process(["a.mp4"], stages=["transcrpt"])
+    assert run.status is dg.DagsterRunStatus.FAILURE
 
 
 def test_a_night_is_planned_without_changing_anything(desk: Desk) -> None:

@@ -132,6 +132,16 @@ def test_what_is_no_address_is_refused_in_words(url: str, tmp_path: Path) -> Non
     assert "ConfigurationError: DAM_POSTGRES_URL cannot be read" in opening(url, tmp_path)
 
 
+@pytest.mark.parametrize("option", ["conect_timeout=5", "sslmode=bogus"])
+def test_a_misspelt_option_is_told(
+    postgres_server: PostgresServer, tmp_path: Path, option: str
+) -> None:
+    said = opening(f"{postgres_server.url}?{option}", tmp_path)
+    assert said.startswith("ConfigurationError")
+    assert option.partition("=")[0] in said
+    assert "Correct DAM_POSTGRES_URL" in said
+
+
 def test_a_wrong_password_is_told_without_it(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:

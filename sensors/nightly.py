@@ -14,7 +14,7 @@ from dam_pipeline.run_tags import BACKFILL_TAG, ESTIMATE_TAG
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages.work import Toolbox
 from resources.library import LibraryResource
-from sensors.requests import keys_under_way, process_requests
+from sensors.requests import checked_cron, keys_under_way, process_requests
 
 NAME = "nightly"
 AT_ONE = "0 1 * * *"
@@ -51,7 +51,7 @@ def build_nightly(settings: Settings) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=NAME,
         job=process_files,
-        cron_schedule=settings.nightly or AT_ONE,
+        cron_schedule=checked_cron(settings.nightly, "DAM_NIGHTLY") or AT_ONE,
         execution_timezone=settings.timezone,
         default_status=status.RUNNING if settings.nightly else status.STOPPED,
         description=(

@@ -6,6 +6,7 @@ from dam_pipeline.jobs import publish_packages
 from dam_pipeline.publishing.approving import approved_packages
 from dam_pipeline.settings import Settings
 from resources.library import LibraryResource
+from sensors.requests import checked_cron
 
 NAME = "publish_approved"
 AT_TWO = "0 2 * * *"
@@ -18,7 +19,7 @@ def build_publish_approved(settings: Settings) -> dg.ScheduleDefinition:
     @dg.schedule(
         name=NAME,
         job=publish_packages,
-        cron_schedule=settings.publish or AT_TWO,
+        cron_schedule=checked_cron(settings.publish, "DAM_PUBLISH") or AT_TWO,
         execution_timezone=settings.timezone,
         default_status=status.RUNNING if settings.publish else status.STOPPED,
         description=(

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, WILL_RETRY_TAG
+from dagster._utils.schedules import is_valid_cron_schedule
 
+from dam_pipeline.errors import ConfigurationError
 from dam_pipeline.ops.process_files import keys_of, run_config
 from dam_pipeline.partitions import (
     ONE_KEY,
@@ -41,6 +43,16 @@ REPEATED_WITHIN = timedelta(minutes=2)
 failure and the run's new status, it passes the run over for good (1.13)."""
 
 CALLED_OFF_FOR = timedelta(days=1)  # what a person cancelled is not asked for again before
+
+
+def checked_cron(cron: str, setting: str) -> str:
+    """A time as cron, or empty for never; raises ConfigurationError that names the setting otherwise."""
+    if cron and not is_valid_cron_schedule(cron):
+        raise ConfigurationError(
+            f"{setting} is {cron!r}, which is no time as cron. Write it like `0 1 * * *`: minute, "
+            "hour, day of the month, month, day of the week."
+        )
+    return cron
 
 
 def ingest_requests(

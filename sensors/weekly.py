@@ -4,6 +4,7 @@ import dagster as dg
 
 from dam_pipeline.jobs import verify_originals
 from dam_pipeline.settings import Settings
+from sensors.requests import checked_cron
 
 NAME = "weekly_verify"
 SATURDAY_AT_THREE = "0 3 * * 6"
@@ -15,7 +16,8 @@ def build_weekly_verify(settings: Settings) -> dg.ScheduleDefinition:
     return dg.ScheduleDefinition(
         name=NAME,
         job=verify_originals,
-        cron_schedule=settings.weekly_verify or SATURDAY_AT_THREE,
+        cron_schedule=checked_cron(settings.weekly_verify, "DAM_WEEKLY_VERIFY")
+        or SATURDAY_AT_THREE,
         execution_timezone=settings.timezone,
         default_status=status.RUNNING if settings.weekly_verify else status.STOPPED,
         description=(

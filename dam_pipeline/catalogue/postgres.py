@@ -50,9 +50,10 @@ _SOON = re.compile(
     r"starting up|shutting down|recovery mode|not yet accepting|Connection refused|No such file or directory"
     r"|too many clients|remaining connection slots|server closed the connection unexpectedly"
 )
+_MISSPELT = re.compile(r"invalid (connection option|\w+ value)")
 _REFUSED = re.compile(
     r"authentication failed|no password supplied|no pg_hba.conf entry|permission denied"
-    r"|(database|role) \"[^\"]*\" does not exist|invalid (connection|URI|port)"
+    r"|(database|role) \"[^\"]*\" does not exist|invalid (connection|URI|port|\w+ value)"
 )
 
 
@@ -160,7 +161,9 @@ def _translate(address: sa.URL, context: sa.ExceptionContext) -> None:
         return  # the pool opens another connection
     code = getattr(error, "pgcode", None)
     of_the_server = (dbapi.OperationalError, dbapi.InterfaceError)
-    if isinstance(error, of_the_server) or context.is_disconnect or code in ("25006", "42501"):
+    is_misspelt = _MISSPELT.search(str(error)) is not None
+    is_refused = isinstance(error, of_the_server) or is_misspelt
+    if is_refused or context.is_disconnect or code in ("25006", "42501"):
         raise _meaning(address, error) from error
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 TROUBLE = (State.FAILED, State.BLOCKED)
 
+UNDER_WAY = (State.NEVER, State.RUNNING)  # of a file that nothing stands in the way of
+
 
 def tell_troubles(listings: Sequence["Listing"]) -> None:
     """One line a failure: "KEY at STAGE failed: reason, what to do"; one a reason for waiting."""
@@ -24,6 +26,11 @@ def tell_troubles(listings: Sequence["Listing"]) -> None:
                 waiting[stage, verdict.reason] += 1
     for (stage, reason), count in waiting.items():
         say(f"{count} {'file' if count == 1 else 'files'} at {stage} blocked: {reason}")
+    if elsewhere := sum(one.state in UNDER_WAY for one in listings):
+        say(
+            f"{elsewhere} {'file is' if elsewhere == 1 else 'files are'} not through yet: another process is "
+            "at them, or will be. `dam status` tells when they are."
+        )
 
 
 def is_in_trouble(listings: Sequence["Listing"]) -> bool:

@@ -16,6 +16,7 @@ from dam_pipeline.assets.media import process, tell_failures
 from dam_pipeline.event_log.batches import report_planned
 from dam_pipeline.records import State
 from dam_pipeline.stages import STAGES
+from dam_pipeline.stages.choosing import check_stages
 from dam_pipeline.stages.engine import BatchReport, Finished
 from dam_pipeline.stages.work import Toolbox
 from resources.library import LibraryResource
@@ -46,7 +47,7 @@ def process_files(
     context: dg.OpExecutionContext, config: ProcessConfig, library: LibraryResource
 ) -> None:
     """Bring these files up to date, in groups when there is a time limit."""
-    stages = config.stages or list(STAGES)
+    stages = check_stages(config.stages) or list(STAGES)
     for key, why in config.left_alone.items():
         context.log.warning(f"Left alone: {key}: {why}")
     with library.open() as tools:
