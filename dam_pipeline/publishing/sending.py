@@ -140,13 +140,13 @@ class _Sending:
         delivery = self._now[file.delivery.file]
         if receipt:
             state = DeliveryState.VERIFIED if receipt.verified else DeliveryState.DELIVERED
+            told = (delivery.agency, state.value, receipt.remote, delivery.sha256)
+            # Told before the ledger: a crash between them tells it twice, not never. Whoever cannot
+            # be told of it: what is there is not sent once more.
             try:
-                if (
-                    self._outbox
-                ):  # before the ledger: a crash between them tells it twice, not never
-                    told = (delivery.agency, state.value, receipt.remote, delivery.sha256)
+                if self._outbox:
                     self._outbox.tell_delivered(delivery.media_id, *told)
-            finally:  # whoever cannot be told of it: what is there is not sent once more
+            finally:
                 self._say(file, state, remote=receipt.remote, verified=receipt.verified)
         elif delivery.state is DeliveryState.UPLOADING:
             self._say(file, delivery.state, reason=reason)
