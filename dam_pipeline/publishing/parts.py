@@ -256,8 +256,11 @@ def _hash(pieces: Iterable[bytes]) -> str:
 
 
 def _is_end(tail: Iterable[bytes], source: Path, end: int) -> bool:
-    """Whether bytes are those of a local file that end at an offset."""
+    """Whether bytes begin with those of a local file that end at an offset.
+
+    More may follow: a server may still write what came over a line that has broken.
+    """
     start = max(0, end - TAIL_BYTES)
     with source.open("rb") as file:
         file.seek(start)
-        return b"".join(tail) == file.read(end - start)
+        return b"".join(tail)[: end - start] == file.read(end - start)
