@@ -13,6 +13,10 @@ REQUESTED_BY_TAG = "dam/requested_by"
 VERSION = "dam_pipeline"
 """Metadata of the jobs that other machines launch: the version of the pipeline there."""
 
+REPEATED_WITHIN_S = 120.0
+"""After its failure, of a run that Dagster has announced to repeat. It may not: when it looks between the
+event of the failure and the run's new status, it passes the run over for good (1.13)."""
+
 ESTIMATE_TAG = "dam/estimate"
 """How much a run over media has to do and how long that takes, in words."""
 

@@ -19,7 +19,7 @@ from dam_pipeline.partitions import (
     run_ranges,
 )
 from dam_pipeline.records import Media
-from dam_pipeline.run_tags import JOB_TAG, PROCESS_TAG
+from dam_pipeline.run_tags import JOB_TAG, PROCESS_TAG, REPEATED_WITHIN_S
 from dam_pipeline.settings import Settings
 from dam_pipeline.stages.freshness import due_stages, stage_versions, verdicts
 from dam_pipeline.stages.queues import queue_tags
@@ -37,10 +37,6 @@ UNDER_WAY = [
 ]
 AGAIN_EVERY_S = 900
 """The same files are requested again without anything new about them once in this time."""
-
-REPEATED_WITHIN = timedelta(minutes=2)
-"""Dagster announces that it repeats a lost run and then may not: when it looks between the event of the
-failure and the run's new status, it passes the run over for good (1.13)."""
 
 CALLED_OFF_FOR = timedelta(days=1)  # what a person cancelled is not asked for again before
 
@@ -121,7 +117,7 @@ def keys_under_way(instance: dg.DagsterInstance) -> set[str]:
         dg.RunsFilter(
             statuses=[dg.DagsterRunStatus.FAILURE],
             tags={WILL_RETRY_TAG: "true"},
-            updated_after=datetime.now(UTC) - REPEATED_WITHIN,
+            updated_after=datetime.now(UTC) - timedelta(seconds=REPEATED_WITHIN_S),
         ),
     )
     records = (record for f in filters for record in instance.get_run_records(f))

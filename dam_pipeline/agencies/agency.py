@@ -249,3 +249,7 @@ class Agency:
     embeds: bool = True
     human_steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def rules_for(self, kind: MediaKind) -> MediaRules:
+        """What files of a kind it takes; without a limit where nothing is known."""
+        return self.media.get(kind) or MediaRules(kind)

@@ -58,7 +58,7 @@ def make_deliverable(
     """
     item, submission = verdict.item, verdict.submission
     warnings: list[Finding] = []
-    rules = _rules(agency, item.probe.kind)
+    rules = agency.rules_for(item.probe.kind)
     is_anew = submission.rendition.how != "copy"
     if is_anew:
         complaint = _made_anew(bench, agency, item, submission, master, target, on_share)
@@ -217,7 +217,3 @@ def _is_silent(rendition: Rendition, rules: MediaRules) -> bool:
 
 def _probed(bench: Bench, path: Path) -> Container:
     return bench.containers.finish(bench.containers.start(path, path.stat().st_size))
-
-
-def _rules(agency: Agency, kind: MediaKind) -> MediaRules:
-    return agency.media.get(kind) or MediaRules(kind)

@@ -21,7 +21,7 @@ HALF_HEIGHT = re.compile(r"4(20|10)|nv12|nv21|p01[026]")
 
 def encoding_of(agency: Agency, probe: Probe, rendition: Rendition) -> Encoding:
     """What a recording is made into for an agency."""
-    rules = agency.media.get(probe.kind) or MediaRules(probe.kind)
+    rules = agency.rules_for(probe.kind)
     anew = rules.transcode or Transcode("")
     if rendition.how == "remux":
         return Encoding(

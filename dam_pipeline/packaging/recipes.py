@@ -26,13 +26,13 @@ RESERVE_BYTES = 64 << 20
 
 def recipe_of(agency: Agency, verdict: Verdict) -> str:
     """A hash (32 hex digits) of all that an item's file is made from, its tools among them."""
-    rules = agency.media.get(verdict.item.probe.kind)
+    transcode = agency.rules_for(verdict.item.probe.kind).transcode
     return _digest(
         {
             "form": FORM,
             "master": verdict.item.sha256 or verdict.item.media.media_id,
             "submission": asdict(verdict.submission),
-            "transcode": asdict(rules.transcode) if rules and rules.transcode else None,
+            "transcode": asdict(transcode) if transcode else None,
             "embeds": agency.embeds,
             "tools": tool_versions(),
         }
@@ -94,8 +94,8 @@ def _needed(agency: Agency, verdict: Verdict) -> int:
     pixels = (wanted.width or probe.width) * (wanted.height or probe.height)
     if probe.kind is MediaKind.IMAGE:
         return round(pixels * BYTES_A_PIXEL)
-    rules = agency.media.get(probe.kind)
-    codec = rules.transcode.codec if rules and rules.transcode else ""
+    transcode = agency.rules_for(probe.kind).transcode
+    codec = transcode.codec if transcode else ""
     is_intermediate = codec.startswith(INTERMEDIATE)
     weight = INTERMEDIATE_BYTES_A_PIXEL if is_intermediate else DELIVERY_BYTES_A_PIXEL
     return round(pixels * weight * probe.duration_s * (wanted.frame_rate or probe.frame_rate or 25))

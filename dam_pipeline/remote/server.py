@@ -12,12 +12,11 @@ from dam_pipeline.errors import ConfigurationError, RemoteError
 from dam_pipeline.records import Json
 from dam_pipeline.remote import queries
 from dam_pipeline.remote.endpoint import Endpoint
-from dam_pipeline.run_tags import LAUNCHED_BY_TAG, VERSION
+from dam_pipeline.run_tags import LAUNCHED_BY_TAG, REPEATED_WITHIN_S, VERSION
 
 LOCATION = "dam_pipeline"
 NEEDED_JOBS = ("ingest", "graph", "discover", "reprocess")
 ENDED = ("SUCCESS", "FAILURE", "CANCELED")
-RETRIED_WITHIN_S = 120  # else Dagster has passed the run over (see sensors.requests)
 WILL_RETRY, RETRIED_AS = "dagster/will_retry", "dagster/auto_retry_run_id"
 
 
@@ -39,7 +38,7 @@ class RemoteRun:
     def has_ended(self) -> bool:
         """Whether nothing more comes of it, a retry included that Dagster has announced."""
         is_announced = self.tags.get(WILL_RETRY) == "true" and not self.was_retried
-        is_awaited = not self.changed_s or time.time() < self.changed_s + RETRIED_WITHIN_S
+        is_awaited = not self.changed_s or time.time() < self.changed_s + REPEATED_WITHIN_S
         return self.status in ENDED and not (is_announced and is_awaited)
 
     @property

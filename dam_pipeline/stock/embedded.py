@@ -67,7 +67,7 @@ def paragraphs(text: str) -> str:
 
 
 def _keywords(found: Sequence[str]) -> list[str]:
-    """Each once; QuickTime has them in one text with commas, and so have some programs elsewhere."""
+    """Each once; some programs put all of them into one text with commas."""
     words = found[0].replace(";", ",").split(",") if len(found) == 1 else found
     return each_once(map(clean, words))
 

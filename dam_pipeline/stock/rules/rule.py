@@ -72,7 +72,7 @@ class Case:
     def form(self) -> MediaRules:
         """What files of the item's kind the agency takes; without a limit where nothing is known."""
         kind = self.item.probe.kind
-        return (self.agency.media.get(kind) if self.is_probed else None) or MediaRules(kind)
+        return self.agency.rules_for(kind) if self.is_probed else MediaRules(kind)
 
     @property
     def rendition(self) -> Rendition:
